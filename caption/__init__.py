@@ -1,0 +1,1 @@
+"""Captioning: engines, prompts and the caption pass."""

@@ -1,0 +1,1 @@
+"""The pipeline: records, plan, passes, executors, video and the command line."""

@@ -1,0 +1,1 @@
+"""Decode, shrink, cut: everything that touches a video stream."""

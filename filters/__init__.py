@@ -1,0 +1,1 @@
+"""What scores or judges a clip: shot boundaries, motion, quality."""

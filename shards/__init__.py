@@ -1,0 +1,1 @@
+"""The on-disk contract: schemas, errors, tars, index, manifest, selection, reading, verification."""

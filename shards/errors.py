@@ -1,0 +1,71 @@
+"""The tree of errors that every package raises.
+
+CurateError                      what the program cannot go on from; the CLI prints one line and exits
+├── ConfigError                  a pipeline, option or argument is wrong (exit 2)
+├── InputError                   an input path, table or selection is wrong or missing (exit 2)
+├── StorageError                 reading or writing a run failed: disk full, permission (exit 1)
+└── IntegrityError               bytes on disk are not what a table says (exit 1)
+ClipError                        what is wrong with one source or clip; becomes a failure row
+├── SourceError                  a source cannot be read, or not to its end
+├── DecodeLimitError             a source took more time or memory than it is allowed
+└── CutError                     a span could not be cut out of its source
+
+A `CurateError` message says what, where (a path, a YAML path, a clip) and what to do about it, in one line.
+A `ClipError` never leaves the worker that met it: its class name and message are the failure row.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ClipError",
+    "ConfigError",
+    "CurateError",
+    "CutError",
+    "DecodeLimitError",
+    "InputError",
+    "IntegrityError",
+    "SourceError",
+    "StorageError",
+]
+
+
+class CurateError(Exception):
+    """What the program cannot go on from."""
+
+    exit_code = 1
+
+
+class ConfigError(CurateError):
+    """A pipeline, option or argument is wrong."""
+
+    exit_code = 2
+
+
+class InputError(CurateError):
+    """An input path, table or selection is wrong or missing."""
+
+    exit_code = 2
+
+
+class StorageError(CurateError):
+    """Reading or writing a run failed."""
+
+
+class IntegrityError(CurateError):
+    """Bytes on disk are not what a table says."""
+
+
+class ClipError(Exception):
+    """What is wrong with one source or clip; becomes a failure row."""
+
+
+class SourceError(ClipError):
+    """A source cannot be read, or not to its end."""
+
+
+class DecodeLimitError(ClipError):
+    """A source took more time or memory than it is allowed."""
+
+
+class CutError(ClipError):
+    """A span could not be cut out of its source."""
