@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 __all__ = ["Clip", "Failure", "Options", "Outcome", "Row", "Sample", "Source", "Stage", "Value"]
 
-Value: TypeAlias = "str | int | float | bool | bytes | None | Sequence[Value] | Mapping[str, Value]"
+Value: TypeAlias = "str | int | float | bool | bytes | Sequence[Value] | Mapping[str, Value] | None"
 Row: TypeAlias = Mapping[str, Value]
 
 
