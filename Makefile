@@ -17,8 +17,14 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps -e .
 	touch $@
 
+# Of the rendered corpus, some files are broken on purpose: a quarter may fail.
 demo: setup
-	$(BIN)/python benchmarks/demo.py --input "$(INPUT)" --output "$(OUTPUT)"
+ifeq ($(INPUT),)
+	$(BIN)/curate footage $(OUTPUT)/footage
+	$(BIN)/curate run --input $(OUTPUT)/footage --output $(OUTPUT)/run --max-failures 25%
+else
+	$(BIN)/curate run --input "$(INPUT)" --output $(OUTPUT)/run
+endif
 
 test: setup
 	$(BIN)/python -m pytest
@@ -28,6 +34,20 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# CPU time of the split pass against a bare decode, and a worker's memory: over INPUT, or the rendered corpus.
+bench: setup
+ifeq ($(INPUT),)
+	$(BIN)/curate footage runs/footage
+	$(BIN)/curate bench decode runs/footage/clean
+else
+	$(BIN)/curate bench decode "$(INPUT)"
+endif
+	$(BIN)/curate bench memory
+
+# Kill drivers, workers and decoders twenty times; the run must end as an undisturbed one does.
+chaos: setup
+	CHAOS_KILLS=20 $(BIN)/python -m pytest tests/e2e/test_chaos.py -s
 
 format: setup
 	$(BIN)/ruff format .

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict
 __all__ = ["Clip", "Failure", "Options", "Outcome", "Row", "Sample", "Source", "Stage", "Value"]
 
 Value: TypeAlias = "str | int | float | bool | bytes | Sequence[Value] | Mapping[str, Value] | None"
-Row: TypeAlias = Mapping[str, Value]
+Row: TypeAlias = Mapping[str, Any]
+"""Columns by name; their types are the table's schema."""
 
 
 class Options(BaseModel):

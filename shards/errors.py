@@ -4,7 +4,8 @@ CurateError                      what the program cannot go on from; the CLI pri
 ├── ConfigError                  a pipeline, option or argument is wrong (exit 2)
 ├── InputError                   an input path, table or selection is wrong or missing (exit 2)
 ├── StorageError                 reading or writing a run failed: disk full, permission (exit 1)
-└── IntegrityError               bytes on disk are not what a table says (exit 1)
+├── IntegrityError               bytes on disk are not what a table says (exit 1)
+└── StageError                   a stage broke its contract or crashed (exit 1)
 ClipError                        what is wrong with one source or clip; becomes a failure row
 ├── SourceError                  a source cannot be read, or not to its end
 ├── DecodeLimitError             a source took more time or memory than it is allowed
@@ -25,6 +26,7 @@ __all__ = [
     "InputError",
     "IntegrityError",
     "SourceError",
+    "StageError",
     "StorageError",
 ]
 
@@ -53,6 +55,10 @@ class StorageError(CurateError):
 
 class IntegrityError(CurateError):
     """Bytes on disk are not what a table says."""
+
+
+class StageError(CurateError):
+    """A stage broke its contract or crashed: the program is wrong, not the clip."""
 
 
 class ClipError(Exception):

@@ -66,6 +66,7 @@ CLIPS = pa.schema(
         column("clip_id", pa.string(), doc="hash of source_id, stream index and PTS span", nullable=False),
         column("source_id", pa.string(), nullable=False),
         column("source_uri", pa.string(), nullable=False),
+        column("stream", pa.int32(), doc="index of the video stream in the source", nullable=False),
         column("shot", pa.int32(), nullable=False),
         column("start_frame", pa.int64(), nullable=False),
         column("end_frame", pa.int64(), doc="exclusive", nullable=False),

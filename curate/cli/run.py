@@ -1,0 +1,196 @@
+"""`curate run`: plan, drive, select, pack, and say what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from curate.driver import Totals, committed_units, describe_run, drive
+from curate.executors.local import LocalExecutor
+from curate.funnel import Funnel, measure_funnel, render_funnel, render_seconds
+from curate.plan import Plan, load_plan
+from curate.progress import BarReporter, JsonReporter, LineReporter, Reporter
+from curate.sources import Listing, list_sources
+from curate.units import Unit, divide
+from curate.worker import WorkerSpec
+from shards.errors import ConfigError, StorageError
+from shards.index import build_index
+from shards.packing import pack
+from shards.run import RunFiles
+from shards.selection import select
+
+__all__ = ["register"]
+
+TOO_MANY_FAILURES = 3
+
+
+def register(app: typer.Typer) -> None:
+    """Add `run`."""
+    app.command("run")(run)
+
+
+def run(
+    inputs: Annotated[list[str], typer.Option("--input", help="folder, file or glob; may be repeated")],
+    output: Annotated[str, typer.Option("--output", help="the run's folder; made if need be")],
+    pipeline: Annotated[str, typer.Argument(help="a name in pipelines.yaml")] = "default",
+    *,
+    pipelines: Annotated[Path | None, typer.Option(help="another pipelines.yaml")] = None,
+    only: Annotated[str | None, typer.Option("--only", metavar="PASS", help="run this pass alone")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=C", help="override a value, e.g. split.max_s=10")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; by default one a core")] = None,
+    retry_failures: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="try failures of this class again, or `all`; see tables/failures"),
+    ] = None,
+    max_failures: Annotated[
+        str, typer.Option(help="failed sources that still make a success: a number or a percentage")
+    ] = "5%",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print units and what would run")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="progress as JSON lines")] = False,
+) -> int:
+    """Turn videos into captioned, packed training shards; run it again and only what is missing is done."""
+    plan = load_plan(pipeline, pipelines, settings or ())
+    if only is not None:
+        plan.pass_named(only)
+    allowed = _parse_allowance(max_failures)
+    listing = list_sources(inputs)
+    units = divide(listing.sources, unit_bytes=plan.unit_bytes, unit_sources=plan.unit_sources)
+    console = Console(highlight=False)
+    if dry_run:
+        _print_plan(console, plan, listing, units, output)
+        return 0
+    files = _open_run(output)
+    before = files.info() if files.storage.exists("run.json") else None
+    info = describe_run(plan, units, before)
+    files.write_info(info)
+    files.storage.sweep()
+    if not log_json:
+        _announce(console, plan, listing, units, output)
+    reporter = _reporter(console, log_json=log_json)
+    executor = LocalExecutor(WorkerSpec(plan, output, info.purged), workers or _workers(plan, only))
+    retry = None if retry_failures is None else frozenset({retry_failures} - {"all"})
+    try:
+        totals = drive(plan, files, units, executor, reporter, only=only, retry=retry)
+    finally:
+        reporter.stop()
+        executor.close()
+    build_index(files)
+    folder = _finish_selection(plan, files) if only is None else None
+    funnel = measure_funnel(files, plan.select.name if folder and plan.select else None)
+    _summarise(console, funnel, totals, output, folder, log_json=log_json)
+    return _verdict(funnel, allowed)
+
+
+def _open_run(output: str) -> RunFiles:
+    try:
+        return RunFiles.create(output)
+    except StorageError as exc:
+        raise ConfigError(f"--output {output}: {exc}") from exc
+
+
+def _workers(plan: Plan, only: str | None) -> int:
+    """Return one process a core, or the most that a pass to be run asks for."""
+    asked = [p.resources.workers for p in plan.passes if only in (None, p.name)]
+    cores = len(os.sched_getaffinity(0))
+    return max(number or cores for number in asked)
+
+
+def _parse_allowance(text: str) -> tuple[float, bool]:
+    """Return ("5%" → 0.05, True) or ("7" → 7, False)."""
+    share = text.strip().endswith("%")
+    try:
+        number = float(text.strip().removesuffix("%"))
+    except ValueError:
+        raise ConfigError(f"--max-failures {text!r}: expected a number or a percentage such as 5%") from None
+    if number < 0:
+        raise ConfigError(f"--max-failures {text!r}: cannot be negative")
+    return (number / 100, True) if share else (number, False)
+
+
+def _verdict(funnel: Funnel, allowed: tuple[float, bool]) -> int:
+    number, share = allowed
+    limit = number * funnel.sources if share else number
+    return TOO_MANY_FAILURES if funnel.failed_sources > limit else 0
+
+
+def _reporter(console: Console, *, log_json: bool) -> Reporter:
+    if log_json:
+        return JsonReporter(sys.stdout)
+    return BarReporter(console) if console.is_terminal else LineReporter(sys.stdout)
+
+
+def _announce(console: Console, plan: Plan, listing: Listing, units: list[Unit], output: str) -> None:
+    size = sum(source.bytes for source in listing.sources)
+    console.print(
+        f"{plan.pipeline}: {len(listing.sources)} sources, {size / 2**20:.1f} MiB, {len(units)} units → {output}",
+        markup=False,
+    )
+    if listing.ignored:
+        passed = ", ".join(f"{n} × {suffix or 'no suffix'}" for suffix, n in sorted(listing.ignored.items()))
+        console.print(f"not taken, by their names: {passed}", markup=False)
+
+
+def _print_plan(console: Console, plan: Plan, listing: Listing, units: list[Unit], output: str) -> None:
+    _announce(console, plan, listing, units, output)
+    committed: dict[str, set[str]] = {}
+    storage = Path(output) / "run.json"
+    if storage.exists():
+        files = RunFiles.open(output)
+        committed = committed_units(files, describe_run(plan, units, None), plan)
+    for pass_ in plan.passes:
+        left = [unit for unit in units if unit.id not in committed.get(pass_.name, ())]
+        stages = ", ".join(stage.name for stage in pass_.stages)
+        where = f" where {pass_.where}" if pass_.where else ""
+        console.print(
+            f"  {pass_.name} [{pass_.fp8}]: {stages}{where}; {len(left)} of {len(units)} units to run",
+            markup=False,
+        )
+    for unit in units:
+        todo = [p.name for p in plan.passes if unit.id not in committed.get(p.name, ())]
+        console.print(
+            f"  unit {unit.id}: {len(unit.sources)} sources, {unit.bytes / 2**20:.1f} MiB: "
+            f"{', '.join(todo) or 'done'}",
+            markup=False,
+        )
+    if plan.select:
+        console.print(
+            f"  then select {plan.select.name!r} where {plan.select.where}, and pack it", markup=False
+        )
+
+
+def _finish_selection(plan: Plan, files: RunFiles) -> str | None:
+    """Select and pack what the pipeline asks for; return the folder."""
+    if plan.select is None:
+        return None
+    select(files, plan.select.where, plan.select.name)
+    packed = pack(
+        files, plan.select.name, shard_bytes=plan.pack.shard_bytes, shard_clips=plan.pack.shard_clips
+    )
+    return packed.folder
+
+
+def _summarise(
+    console: Console, funnel: Funnel, totals: Totals, output: str, folder: str | None, *, log_json: bool
+) -> None:
+    if log_json:
+        sys.stdout.write(json.dumps({"event": "funnel", **funnel.as_dict(), "shards": folder}) + "\n")
+        return
+    console.print(render_funnel(funnel))
+    if totals.units:
+        console.print(render_seconds(totals))
+    else:
+        console.print("everything was there already: nothing was computed")
+    if funnel.failures:
+        kinds = ", ".join(f"{n} × {kind}" for kind, n in funnel.failures.items())
+        console.print(f"failures: {kinds}; each is a row in {output}/tables/failures", markup=False)
+    console.print(f"run: {output}   index: {output}/index.parquet", markup=False)
+    if folder:
+        console.print(f"shards: {folder}   manifest: {folder}/manifest.parquet", markup=False)

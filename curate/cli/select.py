@@ -1,0 +1,60 @@
+"""`curate select` and `curate pack`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from curate.config import parse_size
+from shards.errors import ConfigError
+from shards.packing import pack as pack_selection
+from shards.run import RunFiles
+from shards.selection import select as select_clips
+
+__all__ = ["register"]
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="a run's folder")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `select` and `pack`."""
+    app.command("select")(select)
+    app.command("pack")(pack)
+
+
+def select(
+    run: RunArgument,
+    where: Annotated[str, typer.Option(help="SQL condition, with `order by` and `limit` if wanted")],
+    name: Annotated[str, typer.Option(help="the selection's name")],
+) -> int:
+    """Pick clips by SQL over the run's index and write a manifest that points at them."""
+    files = RunFiles.open(run)
+    selection = select_clips(files, where, name)
+    typer.echo(f"{selection.clips} of {selection.of} clips → {run}/{selection.path}")
+    if not selection.clips:
+        typer.echo("nothing fits the condition: the manifest is empty", err=True)
+    if selection.without_caption:
+        typer.echo(f"{selection.without_caption} of them have no caption", err=True)
+    return 0
+
+
+def pack(
+    run: RunArgument,
+    name: Annotated[str, typer.Option(help="the selection to pack")],
+    shard_bytes: Annotated[str, typer.Option(help="size of a shard at most")] = "512 MiB",
+    shard_clips: Annotated[int, typer.Option(min=1, help="clips in a shard at most")] = 10_000,
+) -> int:
+    """Copy a selection into WebDataset shards of its own."""
+    try:
+        size = parse_size(shard_bytes)
+    except ValueError as exc:
+        raise ConfigError(f"--shard-bytes: {exc}") from exc
+    if not isinstance(size, int) or size < 1:
+        raise ConfigError(f"--shard-bytes {shard_bytes!r}: expected a positive size")
+    result = pack_selection(RunFiles.open(run), name, shard_bytes=size, shard_clips=shard_clips)
+    done = "packed" if result.packed else "was packed already"
+    typer.echo(
+        f"{result.clips} clips in {result.shards} shards, {result.bytes / 2**20:.1f} MiB, {done}: {result.folder}"
+    )
+    return 0

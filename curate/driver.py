@@ -1,0 +1,178 @@
+"""The loop that drives a run: what is committed already, what is next, who does it, what became of it.
+
+There is no state but the run directory: a listing of each pass's commit table says which units are done. A
+part that is older than what it was made from, or that was made under another `where`, is looked at again by
+its worker, which computes only what is missing. Ctrl-C and SIGTERM end the workers and leave the rest whole.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+from curate.commit import failures_path
+from curate.executors.base import Died, Executor, Progress
+from curate.plan import PassPlan, Plan
+from curate.progress import Reporter
+from curate.schedule import Schedule
+from curate.tally import Tally
+from curate.tasks import Done, Task, TaskFailed
+from curate.units import Unit
+from shards import tables
+from shards.errors import CurateError
+from shards.run import Part, PassInfo, RunFiles, RunInfo
+
+__all__ = ["RunFailedError", "Totals", "committed_units", "describe_run", "drive"]
+
+_PACKAGES = ("cogcurate", "av", "opencv-python-headless", "numpy", "pyarrow", "duckdb", "pydantic")
+
+
+class RunFailedError(CurateError):
+    """A task met an error of the program or its surroundings."""
+
+    def __init__(self, failed: TaskFailed) -> None:
+        super().__init__(failed.message)
+        self.exit_code = failed.exit_code
+        self.trace = failed.trace
+
+
+@dataclass(slots=True)
+class Totals:
+    """What this invocation did, by pass."""
+
+    counts: dict[str, Tally] = field(default_factory=dict)
+    seconds: dict[str, Tally] = field(default_factory=dict)
+    units: Tally = field(default_factory=Tally)
+
+    def add(self, task: Task, done: Done) -> None:
+        """Add a committed unit."""
+        self.units[task.pass_name] += 1
+        self.counts.setdefault(task.pass_name, Tally()).add(done.counts)
+        self.seconds.setdefault(task.pass_name, Tally()).add(done.seconds)
+
+
+def describe_run(plan: Plan, units: Sequence[Unit], before: RunInfo | None) -> RunInfo:
+    """Return what run.json is to say; what was purged stays purged."""
+    return RunInfo(
+        passes={p.name: PassInfo(p.fingerprint, p.tables, p.reads, p.where) for p in plan.passes},
+        pipeline={"name": plan.pipeline, **plan.resolved},
+        units=tuple(unit.id for unit in units),
+        versions=_versions(),
+        host={"system": platform.system(), "machine": platform.machine()},
+        purged=before.purged if before else (),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def committed_units(run: RunFiles, info: RunInfo, plan: Plan) -> dict[str, set[str]]:
+    """Return pass → units whose part is there and needs no second look. One listing a pass."""
+    result: dict[str, set[str]] = {}
+    upstream: dict[str, Part] | None = None
+    for pass_ in plan.passes:
+        parts = run.committed(info, pass_.name)
+        current = set()
+        for unit, part in parts.items():
+            if upstream is None:
+                current.add(unit)
+            elif unit in upstream and part.entry.mtime_ns >= upstream[unit].entry.mtime_ns:
+                made_where = tables.part_metadata(run.storage, part.path).get("where")
+                current |= {unit} if made_where == pass_.where else set()
+        result[pass_.name] = current
+        upstream = parts
+    return result
+
+
+def drive(
+    plan: Plan,
+    run: RunFiles,
+    units: Sequence[Unit],
+    executor: Executor,
+    reporter: Reporter,
+    *,
+    only: str | None = None,
+    retry: frozenset[str] | None = None,
+) -> Totals:
+    """Run every unit of every pass (or of the pass `only`) that is not committed yet.
+
+    Raises RunFailedError on the first error that is not a source's or a clip's; what was committed stays.
+    """
+    info = run.info()
+    if retry is not None:
+        _reopen_split(plan, run, info, retry, only)
+    committed = committed_units(run, info, plan)
+    if retry is not None:
+        for pass_ in plan.passes[1:]:
+            committed[pass_.name] -= _units_with_failures(run, info, pass_, retry)
+    names = [only] if only else plan.names
+    ready = [unit for unit in units if _can_start(plan, run, unit, names[0])]
+    if len(ready) < len(units):
+        reporter.note(
+            f"{len(units) - len(ready)} of {len(units)} units are left out: "
+            f"the passes before {names[0]!r} have not been run over them"
+        )
+    attempts = {p.name: p.resources.attempts for p in plan.passes}
+    schedule = Schedule(names, ready, committed, attempts=attempts, retry=retry)
+    reporter.start({name: (len(ready) - schedule.left(name), len(ready)) for name in names})
+    totals = Totals()
+    while not schedule.finished:
+        while executor.free() and (task := schedule.take()) is not None:
+            executor.submit(task)
+        for task, event in executor.wait(1.0):
+            match event:
+                case Progress():
+                    reporter.progress(task.pass_name, event.counts)
+                case Done():
+                    schedule.done(task)
+                    if task.only is None:
+                        totals.add(task, event)
+                        reporter.unit_done(task.pass_name, event)
+                case Died():
+                    schedule.died(task, event.how)
+                    reporter.note(
+                        f"a worker was {event.how} in unit {task.unit.id} of {task.pass_name!r}; trying again"
+                    )
+                case TaskFailed():
+                    raise RunFailedError(event)
+    return totals
+
+
+def _can_start(plan: Plan, run: RunFiles, unit: Unit, first: str) -> bool:
+    """Say whether every pass before `first` has committed `unit`."""
+    earlier = plan.passes[: plan.names.index(first)]
+    return all(run.storage.exists(tables.table_path(p.table, p.fp8, unit.id)) for p in earlier)
+
+
+def _units_with_failures(run: RunFiles, info: RunInfo, pass_: PassPlan, classes: frozenset[str]) -> set[str]:
+    """Return the units in which `pass_` had failures of `classes` (all, if empty)."""
+    found = set()
+    for part in run.failures(info, pass_.name):
+        errors = set(tables.read_table(run.storage, part.path, ["error"])["error"].to_pylist())
+        if not classes or errors & classes:
+            found.add(part.unit)
+    return found
+
+
+def _reopen_split(
+    plan: Plan, run: RunFiles, info: RunInfo, classes: frozenset[str], only: str | None
+) -> None:
+    """Take back the commit of every unit in which the split pass failed: it is done again, as a whole.
+
+    Later passes see a younger part than theirs, and add what is new to it.
+    """
+    split = plan.passes[0]
+    if only not in (None, split.name):
+        return
+    for unit in sorted(_units_with_failures(run, info, split, classes)):
+        run.storage.delete(tables.table_path(split.table, split.fp8, unit))
+        run.storage.delete(failures_path(split, unit))

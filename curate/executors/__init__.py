@@ -1,0 +1,1 @@
+"""Ways to place workers. One worker, one schedule; an executor only decides where a task runs."""

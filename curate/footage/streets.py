@@ -1,0 +1,358 @@
+"""Built places: a street seen from the side, a road driven along, a crossroads from above, a city at night."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from curate.footage.canvas import Scene, Size, Sprite, View, draw, fill, place, shadow, sprite
+from curate.footage.landscapes import GROUNDS, hills, sky, sky_clouds
+from curate.footage.light import Light, lit
+from curate.footage.textures import (
+    Color,
+    Floats,
+    Image,
+    asphalt,
+    bricks,
+    foliage,
+    fractal,
+    plaster,
+    ramp,
+    relief,
+    tile,
+    to_image,
+)
+
+__all__ = ["aerial", "city", "drive", "street"]
+
+WALLS: tuple[Color, ...] = (
+    (0.62, 0.3, 0.22), (0.8, 0.72, 0.56), (0.55, 0.6, 0.64), (0.76, 0.52, 0.36), (0.85, 0.82, 0.76),
+    (0.42, 0.36, 0.34),
+)  # fmt: skip
+PAINTS: tuple[Color, ...] = (
+    (0.66, 0.1, 0.1), (0.12, 0.22, 0.46), (0.85, 0.85, 0.84), (0.12, 0.13, 0.14), (0.72, 0.58, 0.16),
+    (0.25, 0.42, 0.34),
+)  # fmt: skip
+
+
+def facade(size_px: tuple[int, int], seed: int, *, glow: float) -> Floats:
+    """Return one house front (H, W, 3): wall, rows of windows with frames, curtains and reflections."""
+    height, width = size_px
+    rng = np.random.default_rng(seed)
+    color = WALLS[int(rng.integers(len(WALLS)))]
+    make = bricks if rng.random() < 0.5 else plaster
+    wall = make((height, width), seed, color=color)
+    floors, columns = max(2, height // 44), max(2, width // 34)
+    reflection = fractal((height, width), seed + 1, cell=40, octaves=4, stretch=2)
+    for floor in range(floors):
+        for column in range(columns):
+            x, y = int((column + 0.25) * width / columns), int((floor + 0.22) * height / floors)
+            w, h = int(0.5 * width / columns), int(0.55 * height / floors)
+            on = rng.random() < glow
+            pane = np.float32((1.0, 0.8, 0.45)) if on else np.float32((0.16, 0.2, 0.25))
+            glass = pane * (0.7 + 0.6 * reflection[y : y + h, x : x + w, None])
+            wall[y : y + h, x : x + w] = glass
+            if rng.random() < 0.5:
+                wall[y : y + h, x : x + max(2, w // 4)] *= np.float32((1.3, 1.2, 1.1))
+            cv2.rectangle(wall, (x, y), (x + w, y + h), (0.82, 0.8, 0.76), 1, cv2.LINE_AA)
+            cv2.line(wall, (x + w // 2, y), (x + w // 2, y + h), (0.75, 0.73, 0.7), 1)
+            wall[y + h + 1 : y + h + 4, max(0, x - 2) : x + w + 2] *= 0.55
+    wall[:3] *= 0.5
+    wall[:, -2:] *= 0.45
+    return wall
+
+
+def car(unit_px: int, seed: int) -> Sprite:
+    """Return a car seen from the side, 0.36 frame heights long, shaded, with wheels and windows."""
+    up = 2  # drawn twice as large and shrunk: smooth edges
+    length = int(0.36 * unit_px) * up
+    height = int(0.15 * unit_px) * up
+    color = np.zeros((height, length, 3), np.float32)
+    alpha = np.zeros((height, length), np.float32)
+    paint = np.float32(PAINTS[seed % len(PAINTS)])
+
+    def at(points: list[tuple[float, float]]) -> Image:
+        return np.array([[x * length, y * height] for x, y in points]).astype(np.int32)  # type: ignore[return-value]
+
+    cabin = [(0.2, 0.42), (0.32, 0.06), (0.64, 0.05), (0.8, 0.42)]
+    body = [(0.02, 0.8), (0.02, 0.5), (0.1, 0.42), (0.8, 0.4), (0.97, 0.52), (0.985, 0.8)]
+    shade = (1.25 - 0.75 * np.linspace(0, 1, height, dtype=np.float32))[:, None, None]
+    for outline in (cabin, body):
+        mask = np.zeros((height, length), np.float32)
+        cv2.fillPoly(mask, [at(outline)], 1.0)
+        alpha = np.maximum(alpha, mask)
+        color = np.where(mask[..., None] > 0, paint * shade, color)
+    glass = np.zeros((height, length), np.float32)
+    cv2.fillPoly(glass, [at([(0.26, 0.4), (0.34, 0.12), (0.47, 0.12), (0.47, 0.4)])], 1.0)
+    cv2.fillPoly(glass, [at([(0.5, 0.4), (0.5, 0.12), (0.62, 0.12), (0.73, 0.4)])], 1.0)
+    sheen = np.linspace(0.5, 0.12, height, dtype=np.float32)[:, None, None] * np.float32((0.8, 0.95, 1.1))
+    color = np.where(glass[..., None] > 0, sheen, color)
+    color[int(0.55 * height) : int(0.57 * height), int(0.04 * length) : int(0.96 * length)] *= 0.6
+    cv2.ellipse(color, (int(0.95 * length), int(0.56 * height)), (length // 40, height // 16), 0, 0, 360,
+                (1.0, 0.95, 0.75), -1, cv2.LINE_AA)  # fmt: skip
+    for x in (0.2, 0.79):
+        center, radius = (int(x * length), int(0.8 * height)), int(0.19 * height)
+        for target, value in ((alpha, 1.0), (color, (0.05, 0.05, 0.06))):
+            cv2.circle(target, center, radius, value, -1, cv2.LINE_AA)
+        cv2.circle(color, center, int(radius * 0.6), (0.6, 0.61, 0.63), -1, cv2.LINE_AA)
+        for spoke in range(5):
+            end = 0.55 * radius * np.exp(2j * math.pi * spoke / 5)
+            tip = (center[0] + round(end.real), center[1] + round(end.imag))
+            cv2.line(color, center, tip, (0.2, 0.2, 0.22), up, cv2.LINE_AA)
+    small = (length // up, height // up)
+    shrunk = cv2.resize(np.dstack([color * alpha[..., None], alpha]), small, interpolation=cv2.INTER_AREA)
+    return Sprite(to_image(shrunk), unit_px)
+
+
+def walker(unit_px: int, seed: int, phase: float) -> Sprite:
+    """Return a person in mid-stride seen from the side, at `phase` (radians) of the gait."""
+    up = 3
+    height, width = int(0.3 * unit_px) * up, int(0.16 * unit_px) * up
+    rng = np.random.default_rng(seed)
+    coat, trousers = (tuple(float(v) for v in rng.uniform(0.1, 0.7, 3)) for _ in range(2))
+    skin = (0.8, 0.6, 0.48) if rng.random() < 0.6 else (0.45, 0.3, 0.22)
+    color = np.zeros((height, width, 4), np.float32)
+    hip, neck = np.array([width / 2, 0.55 * height]), np.array([width / 2 + 0.02 * width, 0.2 * height])
+
+    def limb(start: np.ndarray, swing: float, bend: float, length: float, paint: Color, thick: float) -> None:
+        middle = start + length * height * np.array([math.sin(swing), math.cos(swing)])
+        end = middle + length * height * np.array([math.sin(swing - bend), math.cos(swing - bend)])
+        for a, b in ((start, middle), (middle, end)):
+            cv2.line(color, tuple(map(int, a)), tuple(map(int, b)), (*paint, 1.0), int(thick * width), cv2.LINE_AA)
+
+    for side in (math.pi, 0.0):
+        swing = 0.5 * math.sin(phase + side)
+        dim = 0.7 if side else 1.0
+        limb(hip, swing, 0.5 * max(0.0, math.cos(phase + side)), 0.21, tuple(c * dim for c in trousers), 0.16)  # type: ignore[arg-type]
+        limb(neck + (0, 0.05 * height), -swing, -0.3, 0.16, tuple(c * dim for c in coat), 0.12)  # type: ignore[arg-type]
+    cv2.line(color, tuple(map(int, neck + (0, 0.06 * height))), tuple(map(int, hip)), (*coat, 1.0),
+             int(0.3 * width), cv2.LINE_AA)  # fmt: skip
+    cv2.circle(color, tuple(map(int, neck - (0, 0.1 * height))), int(0.085 * height), (*skin, 1.0), -1, cv2.LINE_AA)
+    cv2.ellipse(color, tuple(map(int, neck - (0.01 * width, 0.125 * height))), (int(0.085 * height),
+                int(0.06 * height)), 0, 180, 360, (0.12, 0.09, 0.07, 1.0), -1, cv2.LINE_AA)  # fmt: skip
+    shade = np.linspace(1.1, 0.7, width, dtype=np.float32)[None, :, None]
+    color[..., :3] *= shade
+    small = (width // up, height // up)
+    return Sprite(to_image(cv2.resize(color, small, interpolation=cv2.INTER_AREA)), unit_px)
+
+
+def street(size: Size, seed: int, light: Light) -> Scene:
+    """A row of houses behind a road: cars pass both ways, people walk on the pavement."""
+    unit = size[1]
+    rng = np.random.default_rng(seed)
+    night = light.key[0] < 0.5
+    width = int(4 * size[0])
+    row = np.zeros((int(1.2 * unit), width, 3), np.float32)
+    solid = np.zeros(row.shape[:2], np.float32)
+    x = 0
+    while x < width:
+        w, h = int(rng.uniform(0.35, 0.65) * unit), int(rng.uniform(0.72, 1.1) * unit)
+        w = min(w, width - x)
+        if w > 20:
+            row[-h:, x : x + w] = facade((h, w), int(rng.integers(1 << 30)), glow=0.55 if night else 0.06)
+            solid[-h:, x : x + w] = 1.0
+        x += w
+    dim = 0.5 if night else 1.0
+    houses = sprite(row * (np.float32(light.key) if not night else np.float32((0.5, 0.46, 0.5))), solid, unit)
+    ground = asphalt((int(0.9 * unit), width), seed + 1)
+    kerb = int(0.11 * unit)
+    ground[:kerb] = plaster((kerb, width), seed + 2, color=(0.62, 0.6, 0.57))
+    ground[kerb : kerb + 3] = 0.75
+    ground[kerb + 3 : kerb + 8] *= 0.6
+    for dash in range(0, width, int(0.4 * unit)):
+        ground[int(0.29 * unit) : int(0.303 * unit), dash : dash + int(0.18 * unit)] = (0.82, 0.8, 0.74)
+    road = sprite(lit(ground, light) * (1.4 if night else 1.0), np.ones(ground.shape[:2], np.float32), unit)
+    cars = [car(int(unit * 1.1), int(rng.integers(100))) for _ in range(6)]
+    people = [[walker(unit, seed * 7 + n, 2 * math.pi * k / 12) for k in range(12)] for n in range(4)]
+    under = shadow(int(0.4 * unit), int(0.06 * unit), unit, strength=0.65)
+    above, cloud = sky(size, seed, light), sky_clouds(size, seed + 1, light)
+    start, speed = rng.uniform(0, 4, 6), rng.uniform(0.35, 0.75, 6)
+
+    def render(time_s: float, view: View) -> Image:
+        frame = fill(size, above, place(above, view, size, depth=20.0))
+        draw(frame, cloud, place(cloud, view, size, at=(0.02 * time_s, -0.3), depth=12.0), wide=True)
+        draw(frame, houses, place(houses, view, size, at=(0, -0.42), depth=1.25), wide=True)
+        draw(frame, road, place(road, view, size, at=(0, 0.62)), wide=True)
+        for n, gait in enumerate(people):
+            way = 1 if n % 2 else -1
+            pace = 0.075 + 0.01 * n
+            at = ((start[n] * 1.7 + way * pace * time_s + 2) % 4 - 2, 0.13 + 0.012 * n)
+            pose = gait[int(time_s * 11 + n * 5) % 12]
+            draw(frame, under, place(under, view, size, at=(at[0], at[1] + 0.145), scale=0.35))
+            draw(frame, pose, place(pose, view, size, at=at, stretch=(way, 1)))
+        for n, body in enumerate(cars):
+            way = 1 if n >= 3 else -1
+            at = ((start[n] + way * speed[n] * time_s + 2) % 4 - 2, 0.29 if way < 0 else 0.4)
+            draw(frame, under, place(under, view, size, at=(at[0], at[1] + 0.078)))
+            draw(frame, body, place(body, view, size, at=at, stretch=(way, 1), scale=1.1 if way > 0 else 0.95))
+        if dim < 1:
+            cv2.multiply(frame, (0.8, 0.8, 0.95, 1), dst=frame)
+        return frame
+
+    return render
+
+
+def drive(size: Size, seed: int, light: Light) -> Scene:
+    """A road seen from a moving car: the ground streams by, trees at its sides come near."""
+    width, height = size
+    horizon = 0.0
+    far_away = hills(size, seed, light)
+    rows = np.arange(height, dtype=np.float32)[:, None] / height - 0.5 - horizon
+    far = 0.16 / np.maximum(rows, 0.004)
+    across = (np.arange(width, dtype=np.float32)[None, :] - width / 2) / height * far
+    verge = ramp(tile(512, seed + 1, cell=32, octaves=5, gain=0.7), GROUNDS[seed % 3])
+    lane = asphalt((512, 512), seed + 2) + 0.05
+    line = int(height * (0.5 + horizon)) + 1
+    on_road = np.clip((0.17 - np.abs(across)) / (0.0012 + 0.004 * far), 0, 1)[..., None]
+    mist = np.clip(far / 7 - 0.05, 0, 0.92)[..., None]
+    haze = np.float32(light.haze)
+    leaf = ((0, (0.04, 0.08, 0.03)), (0.5, (0.2, 0.3, 0.1)), (1, (0.5, 0.55, 0.24)))
+    trees = []
+    for n in range(3):
+        side = int(0.9 * height)
+        paint = foliage((side, side), seed + 3 + n, leaf)
+        y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+        lump = fractal((side, side), seed + 6 + n, cell=side / 5, octaves=6, gain=0.65)
+        crown = np.clip((1 - np.hypot(x / 0.8, (y + 0.25) / 0.72) + 0.9 * (lump - 0.5)) * 14, 0, 1)
+        stem = np.clip((0.05 - np.abs(x)) * side / 2, 0, 1) * (y > 0)
+        paint = paint * (1 - stem[..., None] * (1 - crown[..., None])) + 0.16 * stem[..., None] * (
+            1 - crown[..., None]
+        )
+        trees.append(sprite(lit(paint.astype(np.float32), light), np.maximum(crown, stem), side))
+    map_x = (across * 330).astype(np.float32)
+
+    def render(time_s: float, view: View) -> Image:
+        go = 1.1 * time_s
+        frame = far_away(0.0, View(view.x + 0.05 * math.sin(0.4 * time_s), view.y, 0, view.zoom))
+        map_y = (far + go) * 150
+        grass = cv2.remap(verge, map_x[line:], map_y[line:] + 0 * map_x[line:], 1, borderMode=3)
+        tar = cv2.remap(lane, map_x[line:] * 1.5, map_y[line:] * 1.2 + 0 * map_x[line:], 1, borderMode=3)
+        dash = (np.abs(across[line:]) < 0.006) & ((far[line:] + go) % 1.2 < 0.5)
+        edge = np.abs(np.abs(across[line:]) - 0.155) < 0.005
+        tar[dash | edge] = (0.85, 0.84, 0.8)
+        ground = grass * (1 - on_road[line:]) + tar * on_road[line:]
+        ground = ground * np.float32(light.key) * (1 - mist[line:]) + haze * mist[line:]
+        frame[line:] = np.clip(ground * 255, 0, 255).astype(np.uint8)
+        for n in range(11, -1, -1):
+            along = (n * 0.62 - go) % 7.44 + 0.16
+            tree = trees[n % 3]
+            size_of = 0.16 / along
+            side = (-1 if n % 2 else 1) * (0.38 + 0.1 * (n % 3))
+            at = (side * size_of * 6.25 * 0.32, horizon + size_of * (1 - 1.05 * 0.62))
+            if along < 6.4:
+                draw(frame, tree, place(tree, View(), size, at=(at[0] * 1.6, at[1]), scale=1.3 * size_of))
+        return frame
+
+    return render
+
+
+def aerial(size: Size, seed: int, light: Light) -> Scene:
+    """Fields, a river and a crossroads from above; cars crawl along both roads."""
+    unit = size[1]
+    rng = np.random.default_rng(seed)
+    side_y, side_x = int(2.2 * unit), int(2.2 * size[0])
+    shape = (side_y, side_x)
+    fields = np.zeros((*shape, 3), np.float32)
+    points = rng.uniform(0, 1, (34, 2)) * (side_x, side_y)
+    y, x = np.mgrid[0:side_y:2, 0:side_x:2].astype(np.float32)
+    bend = fractal(y.shape, seed, cell=120, octaves=3)
+    nearest = np.argmin([(x - px) ** 2 * 0.6 + (y - py) ** 2 + bend * 4000 for px, py in points], axis=0)
+    nearest = cv2.resize(nearest.astype(np.uint8), (side_x, side_y), interpolation=cv2.INTER_NEAREST)
+    rough = fractal(shape, seed + 1, cell=30, octaves=5, gain=0.7)
+    for n in range(len(points)):
+        stops = GROUNDS[int(rng.integers(3))]
+        turn = rng.uniform(0, math.pi)
+        mask = nearest == n
+        yy, xx = np.nonzero(mask)
+        furrow = 0.06 * np.sin((xx * math.cos(turn) + yy * math.sin(turn)) * 1.3)
+        tone = np.clip(0.55 * rough[mask] + rng.uniform(0.1, 0.35) + furrow, 0, 1).astype(np.float32)
+        fields[mask] = ramp(tone, stops)
+    hedge = cv2.morphologyEx(nearest, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8)) > 0
+    fields[hedge] = np.float32((0.1, 0.17, 0.07)) * (0.6 + 0.8 * rough[hedge, None])
+    fields *= relief(cv2.GaussianBlur(rough, (0, 0), 1.0), strength=0.8)[..., None]
+    roads = np.zeros(shape, np.float32)
+    for a, b in (((0, 0.52), (1, 0.46)), ((0.47, 0), (0.53, 1))):
+        ends = [(int(p[0] * side_x), int(p[1] * side_y)) for p in (a, b)]
+        cv2.line(roads, ends[0], ends[1], 1.0, int(0.07 * unit), cv2.LINE_AA)
+    tar = asphalt(shape, seed + 2)
+    fields = fields * (1 - roads[..., None]) + tar * roads[..., None]
+    base = Sprite(to_image(lit(fields.astype(np.float32), light, haze=0.08)), unit)
+    roofs = []
+    for n in range(8):
+        top = np.zeros((int(0.022 * unit) + 4, int(0.045 * unit) + 4, 4), np.float32)
+        paint = PAINTS[n % len(PAINTS)]
+        cv2.rectangle(top, (2, 2), (top.shape[1] - 3, top.shape[0] - 3), (*paint, 1.0), -1, cv2.LINE_AA)
+        cv2.rectangle(top, (top.shape[1] // 3, 3), (top.shape[1] * 2 // 3, top.shape[0] - 4), (0.15, 0.18, 0.2, 1), -1)
+        roofs.append(Sprite(to_image(top), unit))
+    cast, cast_cloud = shadow(int(0.06 * unit), int(0.04 * unit), unit), sky_clouds(size, seed + 3, light)
+
+    def render(time_s: float, view: View) -> Image:
+        frame = fill(size, base, place(base, view, size))
+        aspect = size[0] / size[1]
+        for n, roof in enumerate(roofs):
+            way = 1 if n % 2 else -1
+            along = (n * 0.61 + way * 0.11 * (1 + 0.3 * (n % 3)) * time_s) % 2.2 - 1.1
+            if n < 5:
+                at = (along * aspect, -0.022 - 0.066 * along + 0.016 * way)
+                angle = -0.0335 if way > 0 else math.pi - 0.0335
+            else:
+                at = (0.06 * along - 0.016 * way, along)
+                angle = math.pi / 2 * way
+            draw(frame, cast, place(cast, view, size, at=(at[0] + 0.006, at[1] + 0.008)))
+            draw(frame, roof, place(roof, view, size, at=at, angle=angle))
+        draw(frame, cast_cloud, place(cast_cloud, view, size, at=(0.06 * time_s, -0.7), depth=0.7), wide=True)
+        return frame
+
+    return render
+
+
+def city(size: Size, seed: int, light: Light) -> Scene:
+    """A skyline at night: lit windows, out-of-focus lamps in front, headlights streaming past."""
+    unit = size[1]
+    rng = np.random.default_rng(seed)
+    above = sky(size, seed, light)
+    layers = []
+    for depth in range(3):
+        shape = (unit, int(2.6 * size[0]))
+        color, solid = np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32)
+        x = 0
+        while x < shape[1]:
+            w = int(rng.uniform(0.08, 0.2) * unit * (1 + 0.4 * depth))
+            h = int(rng.uniform(0.25, 0.8) * unit)
+            tone = np.float32((0.05, 0.06, 0.1)) * (2.4 - 0.7 * depth)
+            color[-h:, x : x + w] = tone
+            step = 4 + depth
+            for wy in range(unit - h + 4, unit - 4, step + 2):
+                for wx in range(x + 3, min(x + w - 3, shape[1] - 3), step):
+                    if rng.random() < 0.4:
+                        warm = rng.uniform(0.2, 0.9) * (0.5 + 0.25 * depth)
+                        color[wy : wy + step - 1, wx : wx + step - 2] = np.float32((1, 0.8, 0.5)) * warm
+            solid[-h:, x : x + w] = 1
+            x += w
+        layers.append(sprite(color, solid, unit))
+    disk = np.zeros((64, 64), np.float32)
+    cv2.circle(disk, (32, 32), 26, 1.0, -1, cv2.LINE_AA)
+    rim = cv2.GaussianBlur(disk, (0, 0), 1.2) * 0.55 + 0.3 * (disk - cv2.erode(disk, np.ones((5, 5))))
+    hues = ((1, 0.75, 0.4), (1, 0.3, 0.2), (0.5, 0.8, 1), (0.95, 0.9, 0.7), (0.4, 1, 0.6))
+    lamps = [sprite(np.ones((64, 64, 3), np.float32) * np.float32(hue), rim * 0.8, unit) for hue in hues]
+    spots = rng.uniform(-1, 1, (26, 4))
+
+    def render(time_s: float, view: View) -> Image:
+        frame = fill(size, above, place(above, view, size, depth=30.0))
+        for n, layer in enumerate(layers):
+            draw(frame, layer, place(layer, view, size, at=(0, 0.06 * n), depth=6 - 2 * n), wide=True)
+        cv2.multiply(frame[int(0.72 * unit) :], (0.35, 0.35, 0.42, 1), dst=frame[int(0.72 * unit) :])
+        for n, spot in enumerate(spots):
+            way = 1 if n % 2 else -1
+            moving = n < 16
+            x = spot[0] * 1.6 + (way * (0.16 + 0.1 * abs(spot[2])) * time_s if moving else 0)
+            at = ((x + 1.6) % 3.2 - 1.6, 0.34 + 0.09 * spot[1] if moving else 0.1 * spot[1])
+            lamp = lamps[(3 if way > 0 else 1) if moving else n % 5]
+            pulse = 1 + 0.04 * math.sin(7 * time_s + n)
+            scale = (0.5 + 0.4 * abs(spot[3])) * pulse
+            draw(frame, lamp, place(lamp, view, size, at=at, scale=scale, depth=0.9))
+        return frame
+
+    return render

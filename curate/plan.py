@@ -1,0 +1,309 @@
+"""A pipeline from YAML to a checked plan: what can be known to be wrong is said before anything runs.
+
+A plan is passes in order; each is stages with checked options, the columns that it needs, the tables that
+it writes and a fingerprint. The fingerprint covers what decides the results (options, versions, models, and
+the passes whose columns are needed) and nothing else: not resources, not `where`, not the executor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pydantic import Field, field_validator
+
+from curate.config import Size, load_yaml, override, packaged_pipelines, validate
+from curate.records import Options, Stage
+from curate.registry import nearest, resolve
+from curate.split.stage import Split
+from shards.condition import matching_ids
+from shards.errors import ConfigError
+from shards.schemas import CAPTIONS, CLIPS
+
+__all__ = ["PackOptions", "PassPlan", "Plan", "Resources", "SelectOptions", "StagePlan", "load_plan"]
+
+# The table that a pass commits with; a pass of another name writes a table of its own name.
+COMMIT_TABLES = {"split": "clips", "score": "scores", "label": "labels", "caption": "captions"}
+ARTIFACTS = frozenset({"samples", "media"})
+
+
+class Resources(Options):
+    """What a pass may use. Never part of a fingerprint."""
+
+    workers: int | None = Field(None, ge=1, description="processes; null: one a core")
+    attempts: int = Field(3, ge=1, description="tries of a unit or a source before it is given up")
+    stall_limit_s: float = Field(60.0, gt=0, description="a decoder silent for so long is killed")
+    time_limit_s: float = Field(6 * 3600.0, gt=0, description="a source may take so long in all")
+    address_space: Size = Field(6 * 2**30, ge=2**28, description="a decoder may map so many bytes")
+
+
+class PassOptions(Options):
+    """One pass in the YAML."""
+
+    stages: dict[str, Any]
+    where: str | None = None
+    resources: Resources = Resources()
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            return dict.fromkeys(value)
+        return value
+
+
+class SelectOptions(Options):
+    """The selection that a run ends with."""
+
+    name: str = "main"
+    where: str = "true"
+
+
+class PackOptions(Options):
+    """How shards are filled."""
+
+    shard_bytes: Size = Field(512 * 2**20, ge=1)
+    shard_clips: int = Field(10_000, ge=1)
+
+
+class PipelineOptions(Options):
+    """One pipeline in the YAML."""
+
+    description: str = ""
+    unit_bytes: Size = Field(256 * 2**20, ge=1)
+    unit_sources: int = Field(16, ge=1)
+    passes: dict[str, Any]
+    select: SelectOptions | None = None
+    pack: PackOptions = PackOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """A stage with checked options."""
+
+    name: str
+    cls: type[Stage] | type[Split]
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class PassPlan:
+    """A pass that can run: what it needs, what it writes, and what names its folders."""
+
+    name: str
+    table: str
+    """the table whose part is the commit of a unit"""
+    tables: tuple[str, ...]
+    """every table written, the commit last"""
+    stages: tuple[StagePlan, ...]
+    reads: tuple[str, ...]
+    """earlier passes whose columns its stages need"""
+    where: str | None
+    resources: Resources
+    schema: pa.Schema
+    """of the commit table, for passes over clips"""
+    fingerprint: str
+
+    @property
+    def fp8(self) -> str:
+        """The name of this pass's folders."""
+        return self.fingerprint[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole pipeline, checked."""
+
+    pipeline: str
+    passes: tuple[PassPlan, ...]
+    unit_bytes: int
+    unit_sources: int
+    select: SelectOptions | None
+    pack: PackOptions
+    resolved: Mapping[str, Any]
+    """the options with every default, for run.json"""
+
+    def pass_named(self, name: str) -> PassPlan:
+        """Return the pass called `name`; ConfigError names the nearest."""
+        for pass_ in self.passes:
+            if pass_.name == name:
+                return pass_
+        raise ConfigError(f"pipeline {self.pipeline!r} has no pass {name!r}; {nearest(name, self.names)}")
+
+    @property
+    def names(self) -> list[str]:
+        """The passes' names, in order."""
+        return [pass_.name for pass_ in self.passes]
+
+
+def load_plan(pipeline: str, path: Path | None = None, assignments: Sequence[str] = ()) -> Plan:
+    """Return the checked plan of `pipeline`, read from `path` or the packaged pipelines.yaml.
+
+    Raises ConfigError for whatever is wrong in it.
+    """
+    file = path or packaged_pipelines()
+    pipelines = load_yaml(file)
+    if pipeline not in pipelines:
+        raise ConfigError(f"{file.name}: no pipeline {pipeline!r}; {nearest(pipeline, list(pipelines))}")
+    if not isinstance(pipelines[pipeline], dict):
+        raise ConfigError(f"{file.name}: {pipeline}: expected a mapping")
+    tree = override(pipelines[pipeline], assignments, whole_path)
+    options = validate(PipelineOptions, tree, pipeline)
+    passes: list[PassPlan] = []
+    for name, raw in options.passes.items():
+        where = f"{pipeline}.passes.{name}"
+        passes.append(_plan_pass(name, validate(PassOptions, raw, where), passes, where))
+    if not passes or not _is_split(passes[0]):
+        raise ConfigError(f"{pipeline}.passes: the first pass must be the one with the stage 'split'")
+    resolved = options.model_dump(mode="json") | {
+        "passes": {
+            p.name: {
+                "where": p.where,
+                "resources": p.resources.model_dump(mode="json"),
+                "stages": {s.name: s.options.model_dump(mode="json") for s in p.stages},
+            }
+            for p in passes
+        }
+    }
+    return Plan(
+        pipeline,
+        tuple(passes),
+        options.unit_bytes,
+        options.unit_sources,
+        options.select,
+        options.pack,
+        resolved,
+    )
+
+
+def whole_path(tree: Mapping[str, Any], keys: list[str]) -> list[str]:
+    """Return the whole path of a short one: `split.min_s` is `passes.split.stages.split.min_s`.
+
+    A path that begins with a key of the pipeline itself is whole already. Raises ConfigError, naming the
+    nearest, where the first key is neither that nor a pass.
+    """
+    top = list(PipelineOptions.model_fields)
+    passes = tree.get("passes") or {}
+    if keys[0] in top:
+        return keys
+    if keys[0] not in passes:
+        raise ConfigError(
+            f"--set {'.'.join(keys)}: unknown key {keys[0]!r}; {nearest(keys[0], top + list(passes))}"
+        )
+    base = ["passes", keys[0]]
+    if len(keys) == 1 or keys[1] in PassOptions.model_fields:
+        return [*base, *keys[1:]]
+    stages = passes[keys[0]].get("stages") or {}
+    names = list(stages)
+    if isinstance(stages, list):
+        passes[keys[0]]["stages"] = dict.fromkeys(names)
+    if keys[1] in names and len(keys) > 2:
+        return [*base, "stages", *keys[1:]]
+    if keys[0] in names or len(names) == 1:
+        return [*base, "stages", keys[0] if keys[0] in names else names[0], *keys[1:]]
+    raise ConfigError(f"--set {'.'.join(keys)}: name the stage, one of {', '.join(names)}")
+
+
+def _is_split(pass_: PassPlan) -> bool:
+    return [stage.cls for stage in pass_.stages] == [Split]
+
+
+def _plan_pass(name: str, options: PassOptions, earlier: list[PassPlan], where: str) -> PassPlan:
+    if not options.stages:
+        raise ConfigError(f"{where}.stages: a pass has at least one stage")
+    stages = []
+    for stage_name, raw in options.stages.items():
+        cls = resolve("stage", stage_name)
+        if not (isinstance(cls, type) and issubclass(cls, (Stage, Split))):
+            raise ConfigError(f"{where}.stages.{stage_name}: {cls!r} is not a Stage")
+        stages.append(StagePlan(stage_name, cls, validate(cls.Options, raw, f"{where}.stages.{stage_name}")))
+    instances = {stage.name: stage.cls(stage.options) for stage in stages}
+    if any(stage.cls is Split for stage in stages):
+        if earlier or len(stages) > 1:
+            raise ConfigError(f"{where}: 'split' must be alone in the first pass")
+        if options.where is not None:
+            raise ConfigError(f"{where}.where: there are no clips to choose from before the split")
+        reads: tuple[str, ...] = ()
+        split: Split = instances[stages[0].name]
+        schema = CLIPS
+        tables: tuple[str, ...] = ("sources", "shots", "signals", "clips")
+        provided = pa.schema([*CLIPS, *list(split.signals_schema)[1:]])
+    else:
+        table = COMMIT_TABLES.get(name, name)
+        if table in {t for p in earlier for t in p.tables}:
+            raise ConfigError(f"{where}: an earlier pass writes the table {table!r} already")
+        reads, schema = _match(instances, earlier, where)
+        tables = (table,)
+        provided = schema
+        _check_where(options.where, earlier, where)
+    digest = {
+        "pass": name,
+        "stages": [
+            {
+                "stage": stage.name,
+                "version": stage.cls.version,
+                "options": stage.options.model_dump(mode="json"),
+                "digests": dict(instances[stage.name].digests()),
+            }
+            for stage in stages
+        ],
+        "reads": {p.name: p.fingerprint for p in earlier if p.name in reads},
+    }
+    fingerprint = hashlib.sha256(json.dumps(digest, sort_keys=True).encode()).hexdigest()
+    return PassPlan(
+        name,
+        tables[-1],
+        tables,
+        tuple(stages),
+        reads,
+        options.where,
+        options.resources,
+        provided,
+        fingerprint,
+    )
+
+
+def _match(
+    instances: Mapping[str, Stage], earlier: list[PassPlan], where: str
+) -> tuple[tuple[str, ...], pa.Schema]:
+    """Return the passes read and the schema of the table, or say which need nobody provides."""
+    providers = {field.name: p.name for p in earlier for field in p.schema}
+    reads = {earlier[0].name} if earlier else set()
+    fields: dict[str, pa.Field[Any]] = {"clip_id": CLIPS.field("clip_id")}
+    for name, stage in instances.items():
+        for need in sorted(stage.needs - ARTIFACTS):
+            if need in providers:
+                reads.add(providers[need])
+            elif need not in fields:
+                hint = nearest(need, [*providers, *fields])
+                raise ConfigError(
+                    f"{where}.stages.{name}: needs {need!r}, which nothing before it provides; {hint}"
+                )
+        for field in stage.provides:
+            if field.name in fields or field.name in providers:
+                owner = providers.get(field.name, "this pass")
+                raise ConfigError(
+                    f"{where}.stages.{name}: column {field.name!r} is already written by {owner}"
+                )
+            fields[field.name] = field
+    if len(instances) > 1 and "variant" in fields:
+        raise ConfigError(f"{where}.stages: a stage that writes several rows a clip stands alone in its pass")
+    return tuple(p.name for p in earlier if p.name in reads), pa.schema(list(fields.values()))
+
+
+def _check_where(where: str | None, earlier: list[PassPlan], path: str) -> None:
+    """Bind `where` against empty tables of the earlier passes' columns."""
+    if where is None:
+        return
+    fields = {field.name: field for p in earlier for field in p.schema if p.table != "captions"}
+    if any(p.table == "captions" for p in earlier):
+        fields["caption"] = CAPTIONS.field("caption")
+    try:
+        matching_ids(pa.schema(list(fields.values())).empty_table(), where)
+    except ConfigError as exc:
+        raise ConfigError(f"{path}.where: {exc}") from exc

@@ -1,0 +1,93 @@
+"""Child processes that never outlive their parent, and one that is watched while it decodes.
+
+Workers and decoders are spawned, not forked: a library with threads of its own survives that. Each asks the
+kernel to be killed with its parent, so that a SIGKILL to the driver leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+__all__ = ["Child", "describe_exit"]
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Child:
+    """A spawned process and the pipe to it.
+
+    `target(connection, *args)` runs in the child and ends when the pipe does.
+    """
+
+    def __init__(self, target: Callable[..., None], *args: object, name: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_enter, args=(os.getpid(), target, theirs, args), name=name, daemon=False
+        )
+        self._process.start()
+        theirs.close()
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid or 0
+
+    def send(self, message: Any) -> None:
+        """Send a message; OSError when the child is gone."""
+        self.connection.send(message)
+
+    def exit_code(self) -> int | None:
+        """Wait a moment for the child's end and return its exit code; None while it runs."""
+        self._process.join(timeout=5)
+        return self._process.exitcode
+
+    def cpu_s(self) -> float:
+        """Return the processor time that the child has used; 0 where the system does not say."""
+        try:
+            with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self, patience_s: float = 0.0) -> None:
+        """Close the pipe, wait `patience_s` for the child to end by itself, and kill it if it does not."""
+        self.connection.close()
+        self._process.join(timeout=patience_s)
+        if self._process.is_alive():
+            self._process.kill()
+        self._process.join()
+        self._process.close()
+
+
+def describe_exit(code: int | None) -> str:
+    """Return the words for an exit code: "killed by SIGSEGV", "exit status 1"."""
+    if code is None:
+        return "not responding"
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit status {code}"
+
+
+def _enter(
+    parent: int, target: Callable[..., None], connection: Connection, args: tuple[object, ...]
+) -> None:
+    """Run in the child: tie its life to the parent's, leave Ctrl-C to the driver, call `target`."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        target(connection, *args)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        # The other side is gone: there is nobody left to work for.
+        os._exit(0)

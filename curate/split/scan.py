@@ -1,0 +1,303 @@
+"""One source from its first packet to its last: the loop of the split pass.
+
+Frames come once, in display order. Each is shown small to the detector and the signals; on a grid of the
+source's clock one becomes a JPEG. When a shot is certain it is trimmed, cut, measured and yielded, and what
+only it needed is dropped: memory is bounded by the longest clip (and the detector's delay), not by the
+source. Cost: about half a bare decode on top of the decode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TypeAlias
+
+from curate.frames import Boundary
+from curate.records import Failure, Row, Sample
+from curate.split.shots import Clock, Shot, ShotBuilder
+from curate.split.stage import Split, SplitOptions
+from curate.video import Frame, VideoReader, open_video
+from shards.errors import ClipError
+from shards.ids import clip_id, source_id
+
+__all__ = ["ClipCut", "ClipLost", "Event", "Heartbeat", "Scan", "SourceScanned", "scan_source"]
+
+_HEARTBEAT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClipCut:
+    """A clip and all that belongs to it; `row` lacks only where the bytes are stored."""
+
+    row: Row
+    media: bytes
+    samples: tuple[Sample, ...]
+    signals: Row
+
+
+@dataclass(frozen=True, slots=True)
+class ClipLost:
+    """A clip that could not be cut."""
+
+    clip_id: str
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The scan is alive: frames decoded so far."""
+
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceScanned:
+    """The end of a source: its row, its shots, and what took the time."""
+
+    row: Row
+    shots: tuple[Row, ...]
+    damage: str | None
+    """why the source was not read whole; a failure row of its own"""
+    seconds: Row
+
+
+Event: TypeAlias = "ClipCut | ClipLost | Heartbeat | SourceScanned"
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Wall seconds by step."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=perf_counter)
+
+    def lap(self, step: str) -> None:
+        """Charge the time since the last lap to `step`."""
+        now = perf_counter()
+        self.seconds[step] = self.seconds.get(step, 0.0) + now - self._last
+        self._last = now
+
+
+def hash_file(path: str) -> str:
+    """Return the hex SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def scan_source(split: Split, uri: str, path: str) -> Iterator[Event]:
+    """Yield the clips of the file at `path` as they are cut, heartbeats, and last the source itself.
+
+    Raises SourceError where nothing of it can be read.
+    """
+    watch = Stopwatch()
+    content = source_id(hash_file(path))
+    watch.lap("hash")
+    with open_video(path, backend=split.options.decoder) as reader:
+        watch.lap("open")
+        yield from Scan(split, reader, uri, content, watch).run()
+
+
+class Scan:
+    """The state of one source's scan."""
+
+    def __init__(self, split: Split, reader: VideoReader, uri: str, content: str, watch: Stopwatch) -> None:
+        self._options: SplitOptions = split.options
+        self._reader = reader
+        self._info = reader.info
+        self._uri = uri
+        self._content = content
+        self._watch = watch
+        self._detector = split.new_detector()
+        self._signals = split.new_signals()
+        self._clock = Clock()
+        trim_s = self._options.trim_s
+        longest_s = self._options.max_s + self._options.min_s + 2 * trim_s
+        self._shots = ShotBuilder(self._clock, max_s=self._options.max_s, longest_s=longest_s)
+        self._shot_rows: list[Row] = []
+        self._samples: deque[tuple[int, Sample]] = deque()
+        self._next_sample_s = float("-inf")
+        self._gaps: deque[int] = deque()
+        self._frames = 0
+        self._frame_s = 0.0
+        self._first_s = 0.0
+        self._clips = 0
+
+    def run(self) -> Iterator[Event]:
+        """Yield clips, heartbeats and the end."""
+        watch, beat_s = self._watch, perf_counter()
+        for frame in self._reader:
+            watch.lap("decode")
+            yield from self._take(frame)
+            if (now := perf_counter()) - beat_s > _HEARTBEAT_S:
+                beat_s = now
+                yield Heartbeat(self._frames)
+        watch.lap("decode")
+        boundaries = self._detector.finish()
+        watch.lap("detect")
+        yield from self._close(self._merge(boundaries, self._frames + 1))
+        # The end of the last frame: as long after it as it came after the one before.
+        self._clock.push(self._end_pts(), self._end_s())
+        yield from self._cut(self._shots.finish(self._frames))
+        yield self._scanned()
+
+    def _take(self, frame: Frame) -> Iterator[Event]:
+        watch = self._watch
+        if frame.after_gap:
+            self._gaps.append(frame.index)
+            self._clock.gap(self._end_pts(), self._end_s())
+        elif self._frames:
+            self._frame_s = frame.time_s - self._clock.time_s(self._frames - 1)
+        else:
+            self._first_s = frame.time_s
+        self._clock.push(frame.pts, frame.time_s)
+        self._frames = frame.index + 1
+        small = frame.small()
+        watch.lap("shrink")
+        boundaries = self._detector.push(small)
+        watch.lap("detect")
+        for signal in self._signals:
+            signal.push(small)
+        watch.lap("signals")
+        if frame.time_s >= self._next_sample_s:
+            jpeg = frame.jpeg(self._options.sample_px, self._options.sample_quality)
+            self._samples.append((frame.index, Sample(frame.time_s, jpeg)))
+            every_s = self._options.sample_every_s
+            self._next_sample_s = (frame.time_s // every_s + 1) * every_s
+            watch.lap("samples")
+        settled = self._detector.settled
+        if boundaries or self._gaps:
+            yield from self._close(self._merge(boundaries, settled))
+        yield from self._cut(self._shots.settle(self._bound(settled)))
+
+    def _bound(self, settled: int) -> int:
+        return min(settled, self._gaps[0]) if self._gaps else settled
+
+    def _merge(self, boundaries: Sequence[Boundary], settled: int) -> Iterator[Boundary]:
+        """Put the gaps left by damage among the detector's boundaries."""
+        for boundary in boundaries:
+            end, start = boundary.end_frame, boundary.start_frame
+            while self._gaps and self._gaps[0] < end:
+                yield Boundary(self._gaps[0], self._gaps.popleft(), "hard")
+            while self._gaps and self._gaps[0] <= start:
+                self._gaps.popleft()
+            yield boundary
+        while self._gaps and self._gaps[0] < settled:
+            yield Boundary(self._gaps[0], self._gaps.popleft(), "hard")
+
+    def _close(self, boundaries: Iterator[Boundary]) -> Iterator[Event]:
+        for boundary in boundaries:
+            yield from self._cut(self._shots.boundary(boundary))
+
+    def _cut(self, shots: Iterator[Shot]) -> Iterator[Event]:
+        for shot in shots:
+            self._shot_rows.append(self._shot_row(shot))
+            clip = self._clip(shot)
+            if clip is not None:
+                self._clips += 1
+                yield clip
+            self._release(shot.end_frame)
+
+    def _clip(self, shot: Shot) -> ClipCut | ClipLost | None:
+        """Trim and cut a shot; None where it is too short."""
+        clock, options = self._clock, self._options
+        start, end = shot.start_frame, shot.end_frame
+        if shot.transition_in not in ("start", "split"):
+            start = clock.frame_at(clock.time_s(start) + options.trim_s - 1e-6)
+        if shot.transition_out not in ("end", "split"):
+            end = min(end, clock.frame_at(clock.time_s(end) - options.trim_s - 1e-6))
+        start_s, end_s = clock.time_s(start), clock.end_s(end)
+        if start >= end or (end_s - start_s < options.min_s - 1e-6 and not self._info.is_image):
+            return None
+        samples = tuple(sample for index, sample in self._samples if start <= index < end)
+        start_pts, end_pts = clock.pts(start), clock.end_pts(end)
+        ident = clip_id(self._content, self._info.stream_index, start_pts, end_pts)
+        self._watch.lap("shots")
+        try:
+            cut = self._reader.cut(start_pts, end_pts, options.cut)
+        except ClipError as exc:
+            return ClipLost(ident, Failure.of(exc))
+        self._watch.lap("cut" if cut.cut == "copy" else "transcode")
+        signals: dict[str, object] = {"clip_id": ident}
+        for signal in self._signals:
+            signals |= signal.summary(start, end)
+        self._watch.lap("signals")
+        row: Row = {
+            "clip_id": ident,
+            "source_id": self._content,
+            "source_uri": self._uri,
+            "shot": shot.shot,
+            "start_frame": start,
+            "end_frame": end,
+            "start_pts": start_pts,
+            "end_pts": end_pts,
+            "time_base": f"{self._info.time_base.numerator}/{self._info.time_base.denominator}",
+            "start_s": start_s,
+            "duration_s": end_s - start_s,
+            "frames": end - start,
+            "fps": (end - start) / (end_s - start_s),
+            "width": self._info.width,
+            "height": self._info.height,
+            "cut": cut.cut,
+            "cut_reason": cut.reason,
+            "preroll_frames": cut.preroll_frames,
+            "postroll_frames": cut.postroll_frames,
+            "sha256": hashlib.sha256(cut.data).hexdigest(),
+        }
+        self._watch.lap("hash")
+        return ClipCut(row, cut.data, samples, signals)
+
+    def _release(self, before_frame: int) -> None:
+        """Drop what no later clip needs."""
+        self._reader.release(self._clock.pts(before_frame))
+        for signal in self._signals:
+            signal.forget(before_frame)
+        while self._samples and self._samples[0][0] < before_frame:
+            self._samples.popleft()
+        self._clock.forget(before_frame)
+
+    def _end_pts(self) -> int:
+        step = max(1, round(self._frame_length_s() / self._info.time_base))
+        return self._clock.pts(self._frames - 1) + step
+
+    def _end_s(self) -> float:
+        return float(self._clock.time_s(self._frames - 1) + self._frame_length_s())
+
+    def _frame_length_s(self) -> float:
+        return self._frame_s or (1 / self._info.fps if self._info.fps else 0.04)
+
+    def _shot_row(self, shot: Shot) -> Row:
+        return {
+            "source_id": self._content,
+            "shot": shot.shot,
+            "start_frame": shot.start_frame,
+            "end_frame": shot.end_frame,
+            "start_s": self._clock.time_s(shot.start_frame),
+            "end_s": self._clock.end_s(shot.end_frame),
+            "transition_in": shot.transition_in,
+            "transition_out": shot.transition_out,
+        }
+
+    def _scanned(self) -> SourceScanned:
+        damage = self._reader.error
+        error = damage
+        if error is None and not self._clips:
+            longest_s = max((r["end_s"] - r["start_s"] for r in self._shot_rows), default=0.0)
+            error = (
+                f"no clip: the longest of {len(self._shot_rows)} shots lasts {longest_s:.2f} s, "
+                f"min_s is {self._options.min_s:g}"
+            )
+        row: Row = {
+            "source_id": self._content,
+            "container": self._info.container,
+            "codec": self._info.codec,
+            "width": self._info.width,
+            "height": self._info.height,
+            "fps": self._info.fps,
+            "frames": self._frames,
+            "duration_s": self._end_s() - self._first_s if self._frames else 0.0,
+            "error": error,
+        }
+        return SourceScanned(row, tuple(self._shot_rows), damage, dict(self._watch.seconds))

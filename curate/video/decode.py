@@ -1,0 +1,270 @@
+"""Decode a stream once, from its first packet to its last, and give only what is sound.
+
+Pictures come in display order with strictly rising integer timestamps. Where a packet is damaged, its picture
+and all that may build on it are left out, up to the next clean random-access point; a decoder conceals and
+goes on, which would put garbage into clips. A damaged picture shows itself late (in display order), when
+pictures that were decoded after it and shown before it have already come out, so pictures wait in a queue as
+long as the stream's reordering is deep. Cost over a bare decode: that queue, and a dictionary entry a packet.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.packet import Packet
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from curate.video.bitstream import NalFraming, is_random_access
+from curate.video.source import SourceInfo, describe, open_container
+from shards.errors import SourceError
+
+__all__ = ["LinearDecoder", "PacketSink", "Picture"]
+
+PacketSink = Callable[["Packet[VideoStream]", bool], None]
+"""Called with every packet in decoding order, and whether it is a clean random-access point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One sound decoded picture."""
+
+    picture: av.VideoFrame
+    pts: int
+    altered: bool
+    """it had another size or format and was brought to that of the first"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    picture: av.VideoFrame
+    pts: int
+    order: int
+
+
+class _Clock:
+    """Gives every picture a timestamp later than the last."""
+
+    def __init__(self, stream: VideoStream, reliable: bool) -> None:
+        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        self._period = 1 / (rate * (stream.time_base or Fraction(1, 90_000)))
+        self._start = stream.start_time or 0
+        self._last: int | None = None
+        self._count = 0
+        self.reliable = reliable
+
+    def stamp(self, pts: int | None) -> int:
+        """Return `pts` if it can be believed, else the best guess: even spacing, or just after the last."""
+        if pts is None and self._last is None:
+            self.reliable = False
+        guess = self._start + round(self._count * self._period) if not self.reliable else pts
+        self._count += 1
+        if self._last is not None:
+            if guess is None:
+                guess = self._last + max(1, round(self._period))
+            guess = max(guess, self._last + 1)
+        assert guess is not None
+        self._last = guess
+        return guess
+
+
+class LinearDecoder:
+    """Iterate over the sound pictures of a file's best video stream. Once."""
+
+    def __init__(self, path: str, sink: PacketSink | None = None) -> None:
+        self._container, self.stream = open_container(path)
+        try:
+            self._context = self.stream.codec_context
+            self._sink = sink
+            self.codec = self._context.codec.canonical_name
+            self.framing = NalFraming.of(self.codec, self._context.extradata)
+            # AVI stores no presentation times: with reordering, what FFmpeg makes up is wrong.
+            raw_order = self._container.format.name == "avi" and self._context.reorder_depth > 0
+            self._clock = _Clock(self.stream, not raw_order)
+            self._orders: dict[int | None, int] = {}
+            self._packets = 0
+            self._first_key: int | None = None
+            self._random_access: deque[tuple[int, int | None]] = deque(maxlen=64)
+            self._corrupt_orders: set[int] = set()
+            self._harmed: int | None = None
+            self._harm: tuple[float | None, str] | None = None
+            self._lost: list[int] = []
+            self._queue: deque[_Waiting] = deque()
+            self._came_out = 0
+            self._given = 0
+            self._reformatter = VideoReformatter()
+            self._pictures = self._run()
+            self._primed = deque(p for p in (next(self._pictures, None) for _ in range(2)) if p)
+            if not self._primed:
+                detail = self._harm[1] if self._harm else "the decoder gave nothing"
+                raise SourceError(f"no decodable frame in its {self.codec} stream: {detail}")
+            self.info: SourceInfo = describe(
+                self._container,
+                self.stream,
+                self._primed[0].picture,
+                len(self._primed) == 1,
+                self._clock.reliable,
+            )
+        except BaseException:
+            self._container.close()
+            raise
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong, in one line; null while and when all was sound."""
+        if self._harm is None:
+            return None
+        at_s, detail = self._harm
+        declared = self.stream.frames
+        of = f" of {declared} declared" if declared else ""
+        where = f"damaged at {at_s:.1f} s" if at_s is not None else "damaged"
+        return f"{where}: {self._given} frames decoded{of}: {detail}"
+
+    def close(self) -> None:
+        """Close the file; safe at any time."""
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Picture]:
+        while self._primed:
+            yield self._primed.popleft()
+        yield from self._pictures
+
+    def lost_before(self, pts: int) -> bool:
+        """Return whether pictures shown before `pts` were left out since the last such question."""
+        lost = False
+        while self._lost and self._lost[0] < pts:
+            heapq.heappop(self._lost)
+            lost = True
+        return lost
+
+    def _run(self) -> Iterator[Picture]:
+        queue = self._queue
+        first: av.VideoFrame | None = None
+        for picture in self._decoded():
+            waiting = self._admit(picture)
+            if waiting is not None:
+                queue.append(waiting)
+            while len(queue) > self._context.reorder_depth:
+                first = first or queue[0].picture
+                yield self._give(queue.popleft(), first)
+        while queue:
+            first = first or queue[0].picture
+            yield self._give(queue.popleft(), first)
+        self._check_length()
+
+    def _give(self, waiting: _Waiting, first: av.VideoFrame) -> Picture:
+        self._given += 1
+        picture = waiting.picture
+        same = (
+            picture.width == first.width
+            and picture.height == first.height
+            and picture.format.name == first.format.name
+        )
+        if not same:
+            picture = self._reformatter.reformat(
+                picture, width=first.width, height=first.height, format=first.format.name
+            )
+        return Picture(picture, waiting.pts, not same)
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """Demux and decode; note damage."""
+        packets = self._container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError as exc:
+                self._note(None, f"reading failed: {exc.strerror}")
+                packet = Packet()
+                packet.stream = self.stream
+            if packet is None:
+                return
+            flush = packet.size == 0 and packet.dts is None and packet.pts is None
+            if packet.size == 0 and not flush:
+                continue  # AVI's "show the last frame again": to the decoder it would mean the end
+            order = self._packets
+            if not flush:
+                self._register(packet, order)
+            try:
+                pictures = packet.decode()
+            except EOFError:
+                return
+            except av.error.FFmpegError as exc:
+                self._damage(order, packet.pts, exc.strerror)
+                continue
+            yield from pictures
+            if flush:
+                return
+
+    def _register(self, packet: Packet[VideoStream], order: int) -> None:
+        clean = False
+        pts = packet.pts
+        if packet.is_keyframe:
+            if self._first_key is None:
+                self._first_key = order
+            clean = is_random_access(self.codec, self.framing, bytes(packet))
+            if clean:
+                self._random_access.append((order, pts))
+        if packet.is_corrupt:
+            self._corrupt_orders.add(order)
+        if not packet.is_discard:
+            self._orders[pts] = order
+        self._packets += 1
+        if self._sink is not None:
+            self._sink(packet, clean)
+
+    def _admit(self, picture: av.VideoFrame) -> _Waiting | None:
+        """Return the picture with its time and place, or None where it is not sound."""
+        raw = picture.pts
+        order = self._orders.pop(raw, self._came_out)
+        self._came_out += 1
+        pts = self._clock.stamp(raw)
+        if picture.is_corrupt or order in self._corrupt_orders:
+            if self._given or self._queue or order >= (self._first_key or 0):
+                self._damage(order, pts, "the picture is corrupt")
+            return None
+        if self._harmed is not None and order > self._harmed:
+            if not self._recovered(order, raw, picture):
+                heapq.heappush(self._lost, pts)
+                return None
+            self._harmed = None
+        return _Waiting(picture, pts, order)
+
+    def _recovered(self, order: int, raw: int | None, picture: av.VideoFrame) -> bool:
+        if not self._clock.reliable or raw is None:
+            return bool(picture.key_frame)
+        harmed = self._harmed
+        assert harmed is not None
+        return any(
+            harmed < start <= order and (start_pts is None or start_pts <= raw)
+            for start, start_pts in self._random_access
+        )
+
+    def _damage(self, order: int, pts: int | None, detail: str) -> None:
+        """Leave out the picture and all that wait and were decoded after it."""
+        self._note(pts, detail)
+        self._harmed = order if self._harmed is None else max(self._harmed, order)
+        if pts is not None:
+            heapq.heappush(self._lost, pts)
+        kept = [waiting for waiting in self._queue if waiting.order < order]
+        for waiting in self._queue:
+            if waiting.order >= order:
+                heapq.heappush(self._lost, waiting.pts)
+        self._queue.clear()
+        self._queue.extend(kept)
+
+    def _note(self, pts: int | None, detail: str) -> None:
+        if self._harm is None:
+            time_base = self.stream.time_base
+            at_s = float(pts * time_base) if pts is not None and time_base else None
+            self._harm = (at_s, detail)
+
+    def _check_length(self) -> None:
+        """Notice a file that ends before its index does."""
+        indexed = len(self.stream.index_entries)
+        if "mp4" in self._container.format.name and self._packets < indexed:
+            self._note(None, f"the file ends after {self._packets} of {indexed} packets")

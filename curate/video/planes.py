@@ -1,0 +1,149 @@
+"""A decoded picture made small: planes by halving for the detectors, JPEG for the samples.
+
+The planes are the decoder's own, read in place: converting to RGB at full size costs more than decoding.
+Halving by exactly 1/2 costs an eighth of a fractional INTER_AREA. What is not planar YUV or gray (RGB,
+palettes, NV12, packed formats) is converted once to full-range 4:4:4 first, which is slow and rare.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+from curate.frames import Plane
+from curate.video.geometry import Orientation
+
+__all__ = ["Shrinker", "halve", "read_plane"]
+
+LUMA_LONG_PX = 320
+CHROMA_LONG_PX = 160
+
+_PLANAR = re.compile(r"(yuvj?|yuva)(420|422|444|440|411|410)p(9le|10le|12le|14le|16le)?|gray(9le|10le|12le|14le|16le)?")
+_Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+def halve(plane: _Samples, long_px: int) -> _Samples:
+    """Return the plane halved by 2x2 means until its long side is at most `long_px`.
+
+    An odd last row or column is left out. The result may be a view of `plane`.
+    """
+    height, width = plane.shape
+    while max(height, width) > long_px:
+        even = plane[: height & ~1 or 1, : width & ~1 or 1]
+        height, width = max(1, height // 2), max(1, width // 2)
+        plane = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
+    return plane
+
+
+def read_plane(plane: av.video.plane.VideoPlane, width: int, height: int, wide: bool) -> _Samples:
+    """Return a view of the plane's samples, shape (height, width), without the padding of its lines."""
+    dtype = np.uint16 if wide else np.uint8
+    line = plane.line_size // np.dtype(dtype).itemsize
+    samples = np.frombuffer(plane, dtype)[: line * height]
+    return samples.reshape(height, line)[:, :width]
+
+
+def _stretch_table(low: int, high: int, centre: float) -> npt.NDArray[np.uint8]:
+    """Return the table that stretches a limited range about `centre` to 8 bit."""
+    scale = 255 / (high - low)
+    values = (np.arange(256) - centre) * scale + (128 if centre == 128 else 0)
+    table: npt.NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return table
+
+
+# ITU-R BT.601/709: luma 16 to 235, chroma 16 to 240 about 128.
+_STRETCH_LUMA = _stretch_table(16, 235, 16)
+_STRETCH_CHROMA = _stretch_table(16, 240, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How the planes of one pixel format are read."""
+
+    planar: bool
+    bits: int
+    chroma: bool
+    limited: bool
+
+    @classmethod
+    def of(cls, picture: av.VideoFrame) -> _Layout:
+        name = picture.format.name
+        limited = picture.color_range != ColorRange.JPEG and not name.startswith("yuvj")
+        planar = _PLANAR.fullmatch(name) is not None
+        bits = picture.format.components[0].bits
+        return cls(planar, bits, not name.startswith("gray"), limited)
+
+
+class Shrinker:
+    """Makes small planes and JPEGs of the pictures of one stream."""
+
+    def __init__(self, orientation: Orientation, jpeg_matrix: int) -> None:
+        self._orientation = orientation
+        self._matrix = jpeg_matrix
+        self._format = ""
+        self._range = -1
+        self._layout = _Layout(False, 8, False, False)
+        self._reformatter = VideoReformatter()
+
+    def planes(self, picture: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
+        """Return (luma_HW, u_hw, v_hw): fresh arrays, 8 bit, full range, stored orientation."""
+        layout = self._layout_of(picture)
+        if not layout.planar:
+            picture = self._reformatter.reformat(
+                picture,
+                format="yuv444p",
+                dst_colorspace=Colorspace.ITU601,
+                dst_color_range=ColorRange.JPEG,
+            )
+            layout = _Layout(True, 8, True, False)
+        luma = _small(picture, 0, LUMA_LONG_PX, layout, _STRETCH_LUMA)
+        if not layout.chroma:
+            height, width = (max(1, side // 2) for side in luma.shape)
+            neutral = np.full((2, height, width), 128, np.uint8)
+            return luma, neutral[0], neutral[1]
+        u, v = (_small(picture, index, CHROMA_LONG_PX, layout, _STRETCH_CHROMA) for index in (1, 2))
+        return luma, u, v
+
+    def jpeg(self, picture: av.VideoFrame, width_px: int, height_px: int, quality: int) -> bytes:
+        """Return a JPEG of the given display size: oriented, square pixels, full-range BT.601 (JFIF)."""
+        if self._orientation.transpose:
+            width_px, height_px = height_px, width_px
+        small = self._reformatter.reformat(
+            picture,
+            width=width_px,
+            height=height_px,
+            format="bgr24",
+            src_colorspace=self._matrix,
+            interpolation=Interpolation.AREA,
+        )
+        image = read_plane(small.planes[0], width_px * 3, height_px, False).reshape(height_px, width_px, 3)
+        done, data = cv2.imencode(
+            ".jpg", self._orientation.apply(image), [cv2.IMWRITE_JPEG_QUALITY, quality]
+        )
+        if not done:
+            raise RuntimeError(f"OpenCV wrote no JPEG of {width_px}x{height_px} px")
+        return data.tobytes()
+
+    def _layout_of(self, picture: av.VideoFrame) -> _Layout:
+        name, color_range = picture.format.name, picture.color_range
+        if name != self._format or color_range != self._range:
+            self._format, self._range = name, color_range
+            self._layout = _Layout.of(picture)
+        return self._layout
+
+
+def _small(
+    picture: av.VideoFrame, index: int, long_px: int, layout: _Layout, table: npt.NDArray[np.uint8]
+) -> Plane:
+    plane = picture.planes[index]
+    samples = halve(read_plane(plane, plane.width, plane.height, layout.bits > 8), long_px)
+    if layout.bits > 8:
+        samples = cv2.convertScaleAbs(samples, alpha=2.0 ** (8 - layout.bits))
+        return cv2.LUT(samples, table) if layout.limited else samples
+    return cv2.LUT(samples, table) if layout.limited else samples.copy()

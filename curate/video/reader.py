@@ -1,0 +1,228 @@
+"""One source, read once: frames for the detectors, and clips cut out of what has gone by.
+
+Packets pass through the store on their way to the decoder, so a span that has been seen can be copied without
+reading the file again. What cannot be copied exactly is transcoded, and the clip says why. Memory: the packets
+of the open clip and of the random-access interval that it starts in; the timestamps of the same frames; no
+decoded pictures but the current ones.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self
+
+import av
+
+from curate.frames import SmallFrame
+from curate.video.bitstream import is_skipped_leading, with_sei, x264_sei
+from curate.video.decode import LinearDecoder
+from curate.video.geometry import fit_short_side
+from curate.video.packets import KeptPacket, PacketStore
+from curate.video.planes import Shrinker
+from curate.video.remux import CopiedPacket, copy_span
+from curate.video.source import SourceInfo
+from curate.video.transcode import Transcoder
+from shards.errors import CutError
+
+__all__ = ["CutClip", "Frame", "VideoReader", "open_video"]
+
+
+@dataclass(frozen=True, slots=True)
+class CutClip:
+    """A clip: one mp4."""
+
+    data: bytes
+    cut: Literal["copy", "transcode"]
+    reason: str | None
+    """why it was transcoded; null for a copy"""
+    preroll_frames: int
+    """stored before the first frame, hidden by the edit list"""
+    postroll_frames: int
+    """stored after the last frame, hidden likewise"""
+    frames: int
+
+
+class Frame:
+    """One frame of a source, in display order. Good until the next one is asked for."""
+
+    __slots__ = ("_info", "_picture", "_shrinker", "after_gap", "index", "pts", "time_s")
+
+    def __init__(
+        self,
+        picture: av.VideoFrame,
+        index: int,
+        pts: int,
+        after_gap: bool,
+        info: SourceInfo,
+        shrinker: Shrinker,
+    ) -> None:
+        self._picture = picture
+        self._info = info
+        self._shrinker = shrinker
+        self.index = index
+        self.pts = pts
+        self.time_s = pts * info.time_base.numerator / info.time_base.denominator
+        self.after_gap = after_gap
+
+    def small(self) -> SmallFrame:
+        """Return the frame shrunk by halving; see `SmallFrame`."""
+        luma, u, v = self._shrinker.planes(self._picture)
+        return SmallFrame(self.index, self.time_s, luma, u, v)
+
+    def jpeg(self, short_side_px: int, quality: int) -> bytes:
+        """Return a JPEG as it is shown: rotated, square pixels, short side at most `short_side_px`."""
+        info = self._info
+        width, height = fit_short_side(info.width, info.height, short_side_px)
+        return self._shrinker.jpeg(self._picture, width, height, quality)
+
+
+class VideoReader:
+    """Iterate once over the frames of a source; cut what has gone by, in rising order."""
+
+    def __init__(self, path: str, *, packet_limit_bytes: int) -> None:
+        self._path = path
+        self._store = PacketStore(packet_limit_bytes)
+        self._keep = True
+        self._sei: bytes | None = None
+        self._first_packet = True
+        self._decoder = LinearDecoder(path, self._see_packet)
+        self.info: SourceInfo = self._decoder.info
+        self._keep = self.info.transcode_reason is None
+        self._shrinker = Shrinker(self.info)
+        self._transcoder = Transcoder(self.info, lambda: LinearDecoder(path))
+        self._pts: list[int] = []
+        self._gaps: set[int] = set()
+        self._altered: set[int] = set()
+        self._last_pts: int | None = None
+
+    @property
+    def error(self) -> str | None:
+        """After iteration: null when the source was read whole, otherwise what was wrong, in one line."""
+        return self._decoder.error
+
+    def __iter__(self) -> Iterator[Frame]:
+        info, shrinker, decoder = self.info, self._shrinker, self._decoder
+        for index, picture in enumerate(decoder):
+            pts = picture.pts
+            gap = decoder.lost_before(pts) and index > 0
+            if gap:
+                self._gaps.add(pts)
+            if picture.altered:
+                self._altered.add(pts)
+            self._pts.append(pts)
+            yield Frame(picture.picture, index, pts, gap, info, shrinker)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; safe at any time."""
+        self._decoder.close()
+        self._transcoder.close()
+
+    def release(self, before_pts: int) -> None:
+        """Drop what only cuts that start before `before_pts` need."""
+        kept_from = self._store.release(before_pts)
+        before = before_pts if kept_from is None else min(kept_from, before_pts)
+        del self._pts[: bisect_left(self._pts, before)]
+        for marks in (self._gaps, self._altered):
+            marks.difference_update([pts for pts in marks if pts < before])
+
+    def cut(self, start_pts: int, end_pts: int, mode: Literal["copy", "transcode"]) -> CutClip:
+        """Return the frames with `start_pts <= pts < end_pts` as a clip that decodes to exactly these.
+
+        The frames must have been yielded and not released; spans come in rising order and do not overlap.
+        Raises CutError: no frame in the span, damage within it, or a failed encoder.
+        """
+        pts = self._pts[bisect_left(self._pts, start_pts) : bisect_left(self._pts, end_pts)]
+        if not pts:
+            raise CutError(f"no frame between PTS {start_pts} and {end_pts}")
+        if not self._gaps.isdisjoint(pts[1:]):
+            raise CutError(f"the source is damaged between PTS {start_pts} and {end_pts}")
+        end_pts = max(end_pts, pts[-1] + 1)
+        reason = "asked for" if mode == "transcode" else self.info.transcode_reason
+        if reason is None and not self._altered.isdisjoint(pts):
+            reason = "the picture's format changes"
+        if reason is None:
+            copied = self._copy(pts, end_pts)
+            if isinstance(copied, CutClip):
+                return copied
+            reason = copied
+        data = self._transcoder.encode(pts[0], end_pts, len(pts), end_pts - pts[-1])
+        return CutClip(data, "transcode", reason, 0, 0, len(pts))
+
+    def _copy(self, pts: Sequence[int], end_pts: int) -> CutClip | str:
+        """Return the copied clip, or why it cannot be one."""
+        start = self._store.start_for(pts[0])
+        if start is None:
+            return "random-access point too far back" if self._store.evicted else "no clean random-access point"
+        packets = self._decodable(start, self._store.range(start, pts[0], end_pts))
+        shown = [kept.pts for kept in packets if kept.pts is not None]
+        # The frames that came out must be those that the packets announce, or the edit list would lie.
+        if len(set(shown)) < len(packets) or sorted(p for p in shown if pts[0] <= p < end_pts) != list(pts):
+            return "no reliable timestamps"
+        data = copy_span(
+            self._decoder.stream, self._copied(packets), pts[0], end_pts, end_pts - pts[-1]
+        )
+        if data is None:
+            return "the muxer does not take it"
+        assert start.pts is not None
+        preroll = bisect_left(self._pts, pts[0]) - bisect_left(self._pts, start.pts)
+        postroll = sum(p >= end_pts for p in shown)
+        return CutClip(data, "copy", None, preroll, postroll, len(pts))
+
+    def _decodable(self, start: KeptPacket, packets: Sequence[KeptPacket]) -> list[KeptPacket]:
+        """Leave out what a decoder that starts at `start` would skip."""
+        decoder = self._decoder
+        return [
+            kept
+            for kept in packets
+            if kept is start
+            or kept.packet.is_keyframe
+            or kept.pts is None
+            or start.pts is None
+            or kept.pts > start.pts
+            or not is_skipped_leading(decoder.codec, decoder.framing, bytes(kept.packet))
+        ]
+
+    def _copied(self, packets: Sequence[KeptPacket]) -> list[CopiedPacket]:
+        copied = []
+        for kept in packets:
+            data = bytes(kept.packet)
+            if not copied and self._sei is not None and kept.order > 0:
+                data = with_sei(self._decoder.framing, data, self._sei)
+            assert kept.pts is not None
+            copied.append(CopiedPacket(data, kept.pts, kept.packet.is_keyframe))
+        return copied
+
+    def _see_packet(self, packet: av.Packet, random_access: bool) -> None:
+        if not self._keep:
+            return
+        if self._first_packet:
+            self._first_packet = False
+            self._first_bytes = bytes(packet)
+        self._store.append(packet, random_access)
+
+
+def open_video(
+    path: str,
+    *,
+    backend: Literal["pyav", "decord"] = "pyav",
+    packet_limit_bytes: int = 256 * 2**20,
+) -> VideoReader:
+    """Open a video or image file and decode its first frames.
+
+    Raises SourceError: empty, not a media file, no video stream, or no frame that can be decoded.
+    """
+    return VideoReader(path, packet_limit_bytes=packet_limit_bytes)

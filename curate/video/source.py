@@ -1,0 +1,166 @@
+"""Open a file and pick its video stream: what a source is, before any of it is decoded.
+
+Files are opened as files (`file:`): a name that looks like an address or a pattern is a name. Playlists, which
+make a reader open other files, are refused.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from curate.video.geometry import Orientation, display_size
+from shards.errors import SourceError
+
+__all__ = ["SourceInfo", "describe", "open_container"]
+
+# Demuxers of single pictures, or of files whose one picture makes them images.
+_IMAGE_DEMUXERS = ("image2", "ico")
+_MAYBE_IMAGE_DEMUXERS = ("gif", "apng", "webp")
+_IMAGE_BRANDS = ("avif", "heic", "heix", "mif1")
+# Demuxers that follow references to other files.
+_REFERRING = frozenset({"hls", "dash", "concat", "concatf", "imf", "lavfi", "sdp", "rtsp", "webm_dash_manifest"})
+_COPIES_INTO_MP4 = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4"})
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a source once its first frame has been decoded."""
+
+    container: str
+    """the demuxer's name"""
+    codec: str
+    width: int
+    """of the display, px: after rotation and pixel aspect"""
+    height: int
+    fps: float | None
+    """mean; null for an image"""
+    duration_s: float | None
+    """declared by the container"""
+    time_base: Fraction
+    stream_index: int
+    is_image: bool
+    coded_width: int
+    """as stored, px"""
+    coded_height: int
+    pixel_format: str
+    pixel_aspect: Fraction
+    orientation: Orientation
+    display_matrix: bytes | None
+    frames_declared: int | None
+    reliable_pts: bool
+    """false when the container's timestamps say nothing (AVI with B-frames, raw streams): frames are then
+    spaced evenly, and clips are transcoded"""
+    transcode_reason: str | None
+    """why no clip of this source can be a copy; null where copies can be tried"""
+
+
+def open_container(path: str) -> tuple[InputContainer, VideoStream]:
+    """Open the file and return it with its best video stream, decoding in one thread.
+
+    Raises SourceError: empty, not a media file, or without video. Raises OSError where it cannot be read.
+    """
+    if os.stat(path).st_size == 0:
+        raise SourceError("the file is empty (0 bytes)")
+    try:
+        container = av.open(f"file:{path}", mode="r", options={"protocol_whitelist": "file", "pattern_type": "none"})
+    except av.error.FFmpegError as exc:
+        raise SourceError(f"not a readable media file: {exc.strerror}") from exc
+    try:
+        if _REFERRING.intersection(container.format.name.split(",")):
+            raise SourceError(f"a list of other files ({container.format.name}), not a media file")
+        stream = _best_stream(container)
+    except BaseException:
+        container.close()
+        raise
+    stream.thread_count = 1
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    return container, stream
+
+
+def _best_stream(container: InputContainer) -> VideoStream:
+    """Return FFmpeg's choice among the streams that are video and not attached pictures."""
+    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not videos:
+        kinds = sorted({stream.type for stream in container.streams})
+        if container.streams.video:
+            kinds = [kind for kind in kinds if kind != "video"] + ["cover art"]
+        raise SourceError(f"no video stream: only {', '.join(kinds) or 'nothing'}")
+    best = container.streams.best("video")
+    chosen = best if best in videos else max(videos, key=lambda s: s.width * s.height)
+    if not isinstance(chosen, VideoStream) or chosen.codec_context is None:
+        raise SourceError("no decoder for its video")
+    return chosen
+
+
+def describe(
+    container: InputContainer, stream: VideoStream, first: av.VideoFrame, alone: bool, reliable_pts: bool
+) -> SourceInfo:
+    """Return what is known once `first` has been decoded; `alone` when it is the only frame."""
+    time_base = stream.time_base or Fraction(1, 90_000)
+    matrix = _display_matrix(first)
+    orientation = Orientation.from_matrix(matrix) if matrix else Orientation()
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    width, height = display_size(first.width, first.height, aspect, orientation.transpose)
+    is_image = _is_image(container, alone)
+    rate = stream.average_rate or stream.guessed_rate
+    duration_s = None
+    if stream.duration is not None:
+        duration_s = float(stream.duration * time_base)
+    elif container.duration is not None:
+        duration_s = container.duration / 1_000_000
+    codec = stream.codec_context.codec.canonical_name
+    return SourceInfo(
+        container=container.format.name,
+        codec=codec,
+        width=width,
+        height=height,
+        fps=None if is_image or not rate else float(rate),
+        duration_s=duration_s,
+        time_base=time_base,
+        stream_index=stream.index,
+        is_image=is_image,
+        coded_width=first.width,
+        coded_height=first.height,
+        pixel_format=first.format.name,
+        pixel_aspect=aspect,
+        orientation=orientation,
+        display_matrix=matrix,
+        frames_declared=stream.frames or None,
+        reliable_pts=reliable_pts,
+        transcode_reason=_transcode_reason(stream, codec, is_image, reliable_pts),
+    )
+
+
+def _transcode_reason(stream: VideoStream, codec: str, is_image: bool, reliable_pts: bool) -> str | None:
+    if is_image:
+        return "image"
+    if codec not in _COPIES_INTO_MP4:
+        return f"{codec} does not copy into mp4"
+    if not reliable_pts:
+        return "no reliable timestamps"
+    if stream.metadata.get("alpha_mode") == "1":
+        return "alpha"
+    return None
+
+
+def _is_image(container: InputContainer, alone: bool) -> bool:
+    name = container.format.name
+    if name in _IMAGE_DEMUXERS or name.endswith("_pipe"):
+        return True
+    if not alone:
+        return False
+    return name in _MAYBE_IMAGE_DEMUXERS or container.metadata.get("major_brand", "") in _IMAGE_BRANDS
+
+
+def _display_matrix(first: av.VideoFrame) -> bytes | None:
+    side_data = first.side_data.get("DISPLAYMATRIX")
+    return None if side_data is None else bytes(side_data)

@@ -1,0 +1,122 @@
+"""Picking clips by SQL into a manifest: one row a clip, with every column and where its bytes lie.
+
+A manifest can be read at once: its rows point into the clip tars of the run. Its commit is the one file;
+the same selection of the same clips gives the same bytes. A selection that was packed and has not changed
+keeps its packed manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shards.condition import matching_ids
+from shards.errors import IntegrityError
+from shards.index import build_index
+from shards.run import RunFiles
+from shards.schemas import LOCATION, column
+from shards.seal import check
+from shards.storage import Storage
+from shards.tables import (
+    BATCH_ROWS,
+    dataset,
+    iter_batches,
+    part_metadata,
+    part_schema,
+    write_file,
+)
+
+__all__ = ["Selection", "manifest_schema", "select", "selection_id", "shards_of"]
+
+UP: Final = "../../"
+"""from a selection's folder to the run's"""
+TAR_OFFSET: Final = column(
+    "tar_offset",
+    pa.int64(),
+    "byte",
+    "of the video's first byte in `tar`, wherever `shard` is",
+    nullable=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What was picked: the manifest's path, how many clips of how many, and how many lack a caption."""
+
+    path: str
+    clips: int
+    of: int
+    without_caption: int
+
+
+def select(run: RunFiles, where: str, name: str) -> Selection:
+    """Write the manifest of the clips that `where` admits, and return what was picked.
+
+    Args:
+        run: the run to pick from; its index is brought up to date.
+        where: a SQL condition over the index, then optionally `order by …` and `limit …`.
+        name: of the selection; a folder of this name comes to be under `shards/`.
+
+    Raises `ConfigError` for a wrong condition or name. An empty selection is written like any other.
+    """
+    target = run.manifest_path(name)
+    index = build_index(run)
+    index_schema = part_schema(run.storage, index)
+    ids = pa.array(matching_ids(dataset(run.storage, [index], index_schema), where), pa.string())
+    total = missing = 0
+
+    def picked() -> Iterator[pa.RecordBatch]:
+        nonlocal total, missing
+        for batch in iter_batches(run.storage, index, rows=BATCH_ROWS):
+            total += batch.num_rows
+            chosen = batch.filter(pc.is_in(batch.column("clip_id"), value_set=ids))
+            missing += chosen.column("caption").null_count
+            yield _pointing(chosen, schema)
+
+    schema = manifest_schema(index_schema)
+    with run.storage.scratch() as scratch:
+        local = scratch / "manifest"
+        with local.open("w+b") as file:
+            written = write_file(file, schema, picked(), {"name": name, "where": where})
+        if selection_id(run.storage, target) != written.seal:
+            run.storage.put(local, target)
+            for path in shards_of(run.storage, run.selection_folder(name)):
+                run.storage.delete(path)
+    return Selection(str(run.storage.local(target)), written.rows, total, missing)
+
+
+def manifest_schema(index_schema: pa.Schema) -> pa.Schema:
+    """Return the columns of a manifest over an index of these columns."""
+    return pa.schema([*index_schema, TAR_OFFSET, LOCATION.field("shard")])
+
+
+def shards_of(storage: Storage, folder: str) -> list[str]:
+    """Return what packing wrote into a selection's folder, apart from the manifest."""
+    names = [entry.path for entry in storage.list(folder)]
+    return [path for path in names if path.endswith(".tar") or path == f"{folder}/stats.json"]
+
+
+def selection_id(storage: Storage, path: str) -> str | None:
+    """Return the digest that names the selection in the manifest at `path`; None if it is missing or damaged.
+
+    Of an unpacked manifest that is its seal, which a packed one keeps in its metadata.
+    """
+    if not storage.exists(path):
+        return None
+    try:
+        with storage.open_read(path) as file:
+            digest = check(file)
+        return part_metadata(storage, path).get("selection", digest)
+    except IntegrityError:
+        return None
+
+
+def _pointing(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return rows of the index as rows of a manifest that points into the clip tars."""
+    shard = pc.binary_join_element_wise(UP, batch.column("tar"), "")
+    columns = [*batch.columns, batch.column("offset"), shard]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
