@@ -20,7 +20,8 @@ from curate.records import Clip, Failure, Outcome, Row, Sample, Stage
 from curate.tally import Tally
 from curate.tasks import Done, Task
 from shards import tables
-from shards.errors import ConfigError, StageError
+from shards.condition import connect, matching_ids
+from shards.errors import StageError
 from shards.storage import Storage
 
 __all__ = ["ClipsRunner"]

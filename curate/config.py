@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from curate.registry import nearest
 from shards.errors import ConfigError
 
-__all__ = ["Size", "load_yaml", "override", "packaged_pipelines", "validate"]
+__all__ = ["Size", "Sql", "load_yaml", "override", "packaged_pipelines", "validate"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -34,6 +34,14 @@ def parse_size(value: object) -> object:
         raise ValueError(f"{value!r} is not a size such as '512 MiB' or '1 GB'")
     return int(float(match[1]) * (_UNITS | _BINARY)[match[2] or ""])
 
+
+def sql_text(value: object) -> object:
+    """Return the text of a condition that YAML read as a truth value: `where: true`."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+Sql = Annotated[str, BeforeValidator(sql_text)]
+"""A SQL condition."""
 
 Size = Annotated[int, BeforeValidator(parse_size)]
 """A number of bytes, written as a number or as text with a unit."""
@@ -95,7 +103,8 @@ def validate(model: type[M], data: Any, where: str) -> M:
     try:
         return model.model_validate({} if data is None else data)
     except ValidationError as exc:
-        error = exc.errors()[0]
+        # A misspelt key also leaves a required one missing: the misspelling is what to say.
+        error = min(exc.errors(), key=lambda e: e["type"] != "extra_forbidden")
         loc = [str(part) for part in error["loc"]]
         path = ".".join([where, *loc])
         if error["type"] == "extra_forbidden":

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field, field_validator
 
-from curate.config import Size, load_yaml, override, packaged_pipelines, validate
+from curate.config import Size, Sql, load_yaml, override, packaged_pipelines, validate
 from curate.records import Options, Stage
 from curate.registry import nearest, resolve
 from curate.split.stage import Split
@@ -46,7 +46,7 @@ class PassOptions(Options):
     """One pass in the YAML."""
 
     stages: dict[str, Any]
-    where: str | None = None
+    where: Sql | None = None
     resources: Resources = Resources()
 
     @field_validator("stages", mode="before")
@@ -61,7 +61,7 @@ class SelectOptions(Options):
     """The selection that a run ends with."""
 
     name: str = "main"
-    where: str = "true"
+    where: Sql = "true"
 
 
 class PackOptions(Options):

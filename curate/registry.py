@@ -42,7 +42,7 @@ def resolve(kind: Kind, name: str) -> Any:
     target = known(kind).get(name, name)
     module_name, colon, attribute = target.partition(":")
     if not colon:
-        raise ConfigError(f"unknown {kind} {name!r}: {nearest(name, list(known(kind)))}")
+        raise ConfigError(f"unknown {kind} {name!r}; {nearest(name, list(known(kind)))}")
     try:
         module = importlib.import_module(module_name)
     except ImportError as exc:

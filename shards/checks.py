@@ -58,7 +58,7 @@ class Expected:
     name: str
     clip_id: str
     offset: int | None
-    bytes: int | None
+    size_bytes: int | None
     check: Callable[[bytes], str | None]
 
 
@@ -97,15 +97,13 @@ def check_members(storage: Storage, path: str, expected: Iterable[Expected]) -> 
                 item = next(wanted, None)
                 if item is None or item.name != name:
                     should = f"{item.name!r} should be" if item else "nothing should follow"
-                    yield Problem(path, item and item.clip_id, f"holds {name!r} where {should}")
+                    yield Problem(path, item.clip_id if item else None, f"holds {name!r} where {should}")
                     return
-                if item.offset not in (None, offset) or item.bytes not in (None, size):
+                if item.offset not in (None, offset) or item.size_bytes not in (None, size):
                     yield Problem(path, item.clip_id, f"{name!r} lies elsewhere than its row says")
                     continue
-                following = file.tell()
                 file.seek(offset)
                 wrong = item.check(file.read(size))
-                file.seek(following)
                 if wrong:
                     yield Problem(path, item.clip_id, f"{name!r}: {wrong}")
     except (IntegrityError, StorageError) as exc:

@@ -31,7 +31,7 @@ from shards.storage import Storage
 from shards.tables import iter_batches, part_metadata, part_schema, write_batches
 from shards.tar import FileDigest
 
-__all__ = ["PackResult", "pack"]
+__all__ = ["PackResult", "missing_tar", "pack", "unpack"]
 
 _VERSION: Final = 1
 _READ_ROWS: Final = 1024
@@ -106,11 +106,15 @@ def pack(
             f"{clips - captioned} of the {clips} clips of selection {name!r} have no caption; select with "
             "`and caption is not null`, or caption them first"
         )
+    if missing := missing_tar(storage, manifest):
+        raise InputError(
+            f"selection {name!r} was made of clips that are gone ({storage.local(missing)}); select it again"
+        )
     schema = part_schema(storage, manifest)
     job = _Job(storage, folder, schema, clips, captioned > 0)
     kept = {"name": metadata["name"], "where": metadata["where"]}
     if "selection" in metadata:
-        write_batches(storage, manifest, schema, _unpacked(storage, manifest), kept)
+        unpack(run, name)
     for path in shards_of(storage, folder):
         storage.delete(path)
     files, placed, stats = _write_shards(job, shard_bytes, shard_clips, progress)
@@ -145,6 +149,14 @@ def _counted(storage: Storage, manifest: str) -> tuple[int, int]:
         clips += batch.num_rows
         captioned += batch.num_rows - batch.column(0).null_count
     return clips, captioned
+
+
+def missing_tar(storage: Storage, manifest: str) -> str | None:
+    """Return a clip tar that the manifest's rows come from and that is not there."""
+    tars: set[str] = set()
+    for batch in iter_batches(storage, manifest, ["tar"]):
+        tars.update(batch.column(0).unique().to_pylist())
+    return next((tar for tar in sorted(tars) if not storage.exists(tar)), None)
 
 
 def _write_shards(
@@ -195,11 +207,21 @@ def _relocated(job: _Job, shard_of: array[int], offset_of: array[int]) -> Iterat
         done = end
 
 
-def _unpacked(storage: Storage, manifest: str) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a packed manifest, pointing into the clip tars again."""
-    for batch in iter_batches(storage, manifest):
-        shard = pc.binary_join_element_wise(UP, batch.column("tar"), "")
-        yield _pointed(batch, shard, batch.column("tar_offset"))
+def unpack(
+    run: RunFiles, name: str, change: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None
+) -> None:
+    """Let the manifest of `name` point into the clip tars again, its rows changed by `change`."""
+    manifest = run.manifest_path(name)
+    metadata = part_metadata(run.storage, manifest)
+    kept = {"name": metadata["name"], "where": metadata["where"]}
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in iter_batches(run.storage, manifest):
+            changed = change(batch) if change else batch
+            shard = pc.binary_join_element_wise(UP, changed.column("tar"), "")
+            yield _pointed(changed, shard, changed.column("tar_offset"))
+
+    write_batches(run.storage, manifest, part_schema(run.storage, manifest), batches(), kept)
 
 
 def _pointed(batch: pa.RecordBatch, shard: pa.Array, offset: pa.Array) -> pa.RecordBatch:

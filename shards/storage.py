@@ -200,6 +200,13 @@ class Storage:
             if target.is_dir():
                 shutil.rmtree(target)
 
+    def prune(self, path: str) -> None:
+        """Remove the empty folders below `path`, and `path` itself if it is empty."""
+        with _clear("deleting", self.local(path)):
+            for folder, _, _ in os.walk(self.local(path), topdown=False):
+                with suppress(OSError):  # not empty
+                    Path(folder).rmdir()
+
 
 def beside(path: str | os.PathLike[str], relative: str = "") -> tuple[Storage, str]:
     """Return the storage and name of the file `path`, or of `relative` as seen from the folder of `path`."""

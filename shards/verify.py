@@ -128,6 +128,12 @@ def _unit(
     clips = read_table(storage, sound["clips"].path).to_pylist()
     yield from _tars(storage, sound["clips"], clips, decode)
     yield from _ids(sound["clips"].path, clips)
+    purged = {item.source_id for item in info.purged}
+    for row in clips:
+        if row["source_id"] in purged:
+            yield Problem(
+                sound["clips"].path, row["clip_id"], "its source was purged; run `curate purge` again"
+            )
     by_id = {row["clip_id"]: row for row in clips}
     for name, current in info.passes.items():
         commit_table = current.tables[-1]

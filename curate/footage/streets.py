@@ -111,7 +111,7 @@ def walker(unit_px: int, seed: int, phase: float) -> Sprite:
     up = 3
     height, width = int(0.3 * unit_px) * up, int(0.16 * unit_px) * up
     rng = np.random.default_rng(seed)
-    coat, trousers = (tuple(float(v) for v in rng.uniform(0.1, 0.7, 3)) for _ in range(2))
+    coat, trousers = (tuple(float(v) for v in rng.uniform(0.12, 0.5) * rng.uniform(0.7, 1.3, 3)) for _ in range(2))
     skin = (0.8, 0.6, 0.48) if rng.random() < 0.6 else (0.45, 0.3, 0.22)
     color = np.zeros((height, width, 4), np.float32)
     hip, neck = np.array([width / 2, 0.55 * height]), np.array([width / 2 + 0.02 * width, 0.2 * height])

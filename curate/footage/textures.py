@@ -146,7 +146,7 @@ def stone(shape: tuple[int, int], seed: int, *, color: Color = (0.55, 0.53, 0.5)
 
 def plaster(shape: tuple[int, int], seed: int, *, color: Color) -> Floats:
     """Return a painted wall (H, W, 3): faint bumps, stains that run down."""
-    bumps = relief(fractal(shape, seed, cell=6, octaves=3), strength=0.5)
+    bumps = relief(fractal(shape, seed, cell=6, octaves=3), strength=0.1)
     runs = fractal(shape, seed + 1, cell=shape[0] / 2, octaves=5, stretch=0.25)
     return ((bumps * (0.78 + 0.36 * runs))[..., None] * np.float32(color)).astype(np.float32)
 

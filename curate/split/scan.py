@@ -228,6 +228,7 @@ class Scan:
             "clip_id": ident,
             "source_id": self._content,
             "source_uri": self._uri,
+            "stream": self._info.stream_index,
             "shot": shot.shot,
             "start_frame": start,
             "end_frame": end,

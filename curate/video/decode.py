@@ -20,7 +20,7 @@ from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from curate.video.bitstream import NalFraming, is_random_access
+from curate.video.bitstream import NalFraming, is_random_access, x264_sei
 from curate.video.source import SourceInfo, describe, open_container
 from shards.errors import SourceError
 
@@ -83,6 +83,7 @@ class LinearDecoder:
             self._sink = sink
             self.codec = self._context.codec.canonical_name
             self.framing = NalFraming.of(self.codec, self._context.extradata)
+            self.first_sei: bytes | None = None
             # AVI stores no presentation times: with reordering, what FFmpeg makes up is wrong.
             raw_order = self._container.format.name == "avi" and self._context.reorder_depth > 0
             self._clock = _Clock(self.stream, not raw_order)
@@ -203,6 +204,8 @@ class LinearDecoder:
     def _register(self, packet: Packet[VideoStream], order: int) -> None:
         clean = False
         pts = packet.pts
+        if order == 0 and self.codec == "h264":
+            self.first_sei = x264_sei(self.framing, bytes(packet))
         if packet.is_keyframe:
             if self._first_key is None:
                 self._first_key = order

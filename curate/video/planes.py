@@ -25,6 +25,7 @@ LUMA_LONG_PX = 320
 CHROMA_LONG_PX = 160
 
 _PLANAR = re.compile(r"(yuvj?|yuva)(420|422|444|440|411|410)p(9le|10le|12le|14le|16le)?|gray(9le|10le|12le|14le|16le)?")
+_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
@@ -83,9 +84,8 @@ class _Layout:
 class Shrinker:
     """Makes small planes and JPEGs of the pictures of one stream."""
 
-    def __init__(self, orientation: Orientation, jpeg_matrix: int) -> None:
+    def __init__(self, orientation: Orientation) -> None:
         self._orientation = orientation
-        self._matrix = jpeg_matrix
         self._format = ""
         self._range = -1
         self._layout = _Layout(False, 8, False, False)
@@ -100,6 +100,7 @@ class Shrinker:
                 format="yuv444p",
                 dst_colorspace=Colorspace.ITU601,
                 dst_color_range=ColorRange.JPEG,
+                threads=1,
             )
             layout = _Layout(True, 8, True, False)
         luma = _small(picture, 0, LUMA_LONG_PX, layout, _STRETCH_LUMA)
@@ -119,8 +120,9 @@ class Shrinker:
             width=width_px,
             height=height_px,
             format="bgr24",
-            src_colorspace=self._matrix,
+            src_colorspace=_matrix(picture),
             interpolation=Interpolation.AREA,
+            threads=1,
         )
         image = read_plane(small.planes[0], width_px * 3, height_px, False).reshape(height_px, width_px, 3)
         done, data = cv2.imencode(
@@ -136,6 +138,13 @@ class Shrinker:
             self._format, self._range = name, color_range
             self._layout = _Layout.of(picture)
         return self._layout
+
+
+def _matrix(picture: av.VideoFrame) -> Colorspace | None:
+    """Return the colour matrix to assume: the picture's own, else by its size, as players do."""
+    if picture.colorspace != _UNSPECIFIED or picture.format.is_rgb:
+        return None
+    return Colorspace.ITU709 if picture.height >= 720 else Colorspace.ITU601
 
 
 def _small(

@@ -15,9 +15,11 @@ from types import TracebackType
 from typing import Literal, Self
 
 import av
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 from curate.frames import SmallFrame
-from curate.video.bitstream import is_skipped_leading, with_sei, x264_sei
+from curate.video.bitstream import is_skipped_leading, with_sei
 from curate.video.decode import LinearDecoder
 from curate.video.geometry import fit_short_side
 from curate.video.packets import KeptPacket, PacketStore
@@ -86,12 +88,10 @@ class VideoReader:
         self._path = path
         self._store = PacketStore(packet_limit_bytes)
         self._keep = True
-        self._sei: bytes | None = None
-        self._first_packet = True
         self._decoder = LinearDecoder(path, self._see_packet)
         self.info: SourceInfo = self._decoder.info
         self._keep = self.info.transcode_reason is None
-        self._shrinker = Shrinker(self.info)
+        self._shrinker = Shrinker(self.info.orientation)
         self._transcoder = Transcoder(self.info, lambda: LinearDecoder(path))
         self._pts: list[int] = []
         self._gaps: set[int] = set()
@@ -197,22 +197,19 @@ class VideoReader:
         ]
 
     def _copied(self, packets: Sequence[KeptPacket]) -> list[CopiedPacket]:
-        copied = []
+        copied: list[CopiedPacket] = []
+        sei = self._decoder.first_sei
         for kept in packets:
             data = bytes(kept.packet)
-            if not copied and self._sei is not None and kept.order > 0:
-                data = with_sei(self._decoder.framing, data, self._sei)
+            if not copied and sei is not None and kept.order > 0:
+                data = with_sei(self._decoder.framing, data, sei)
             assert kept.pts is not None
             copied.append(CopiedPacket(data, kept.pts, kept.packet.is_keyframe))
         return copied
 
-    def _see_packet(self, packet: av.Packet, random_access: bool) -> None:
-        if not self._keep:
-            return
-        if self._first_packet:
-            self._first_packet = False
-            self._first_bytes = bytes(packet)
-        self._store.append(packet, random_access)
+    def _see_packet(self, packet: Packet[VideoStream], random_access: bool) -> None:
+        if self._keep:
+            self._store.append(packet, random_access)
 
 
 def open_video(

@@ -1,0 +1,47 @@
+"""`curate footage`: render the gold corpus, or the set of moving shapes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from shards.errors import ConfigError
+
+__all__ = ["register"]
+
+SETS = ("gold", "shapes")
+
+
+def register(app: typer.Typer) -> None:
+    """Add `footage`."""
+    app.command("footage")(footage)
+
+
+def footage(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="where to; made if need be")],
+    *,
+    what: Annotated[str, typer.Option("--set", metavar="gold|shapes", help="what to render")] = "gold",
+    count: Annotated[int, typer.Option(min=1, help="clips of the shapes set")] = 1000,
+    seed: Annotated[int, typer.Option(help="of the shapes set")] = 0,
+) -> int:
+    """Render synthetic footage with its truth: the gold corpus, or shapes already packed in shards."""
+    from curate.footage import render_gold, render_shapes
+
+    if what not in SETS:
+        raise ConfigError(f"--set {what}: expected one of {', '.join(SETS)}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns) as bars:
+        task = bars.add_task(what, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total)
+
+        if what == "gold":
+            result = render_gold(directory, progress=advance)
+        else:
+            result = render_shapes(directory, count, seed=seed, progress=advance)
+    typer.echo(f"{what}: {result}")
+    return 0

@@ -1,0 +1,144 @@
+"""How much the picture moves, in frame diagonals a second: dense optical flow between frames a fixed time apart.
+
+Time and not frames: a clip has the same motion at 24, 30 and 60 frames a second, and where frames are
+doubled. Diagonals and not pixels: the same motion at every size. About five pairs a second, 0.1 s apart, each
+wholly within the clip, on a luma plane of at most 224 px.
+
+Cost: 0.12 ms a pair, 0.02 ms a frame at 30 frames a second. DIS at its `ultrafast` preset on 160 px is within
+5 % of true speeds from 0.002 to 1 diagonal a second; `fast` on 320 px costs nine times as much and is no
+better. Beyond 1.2 diagonals a second it loses hold: such a clip reads as fast, but not how fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from curate.frames import Plane, SmallFrame
+from curate.records import Options, Row
+from filters.track import Cadence, Track, trimmed_mean
+from shards.schemas import column
+
+__all__ = ["MotionSignal", "PairMotion", "flow_plane", "measure_flow", "motion_total"]
+
+Flow = npt.NDArray[np.float32]
+
+_FLOW_LONG_PX = 224
+_FLOW_SHORT_PX = 48
+# Pairs across a missed cut or a flash have absurd flow; 10 % at either end holds one of each in a clip of 3 s.
+_TRIM = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class PairMotion:
+    """What one pair of frames says."""
+
+    total: float
+    """diagonals a second"""
+
+
+def flow_plane(luma_HW: Plane) -> Plane:
+    """Return the plane for optical flow: halved above 224 px, and not below the 48 px that DIS needs.
+
+    uint8 in, uint8 out; at 112 to 224 px on the long side unless the picture is very narrow or tiny.
+    """
+    height, width = luma_HW.shape
+    if max(height, width) > _FLOW_LONG_PX and min(height, width) >= 2 * _FLOW_SHORT_PX:
+        size = width // 2, height // 2
+        halved: Plane = cv2.resize(luma_HW[: height & ~1, : width & ~1], size, interpolation=cv2.INTER_AREA)
+        return halved
+    if min(height, width) < _FLOW_SHORT_PX:
+        # Whole factors, for both sides: a displacement keeps its share of the diagonal.
+        times = -(-_FLOW_SHORT_PX // min(height, width))
+        grown: Plane = cv2.resize(luma_HW, (width * times, height * times), interpolation=cv2.INTER_LINEAR)
+        return grown
+    return luma_HW
+
+
+def measure_flow(flow_HW2: Flow, dt_s: float) -> PairMotion:
+    """Return the motion of a flow field: the mean length of its vectors over the diagonal and the time.
+
+    `flow_HW2` (float32) is in pixels of its own grid, `dt_s` the time between the two frames. Blank areas and
+    what stands still count as zero: a small mover before a fixed camera moves the picture little.
+    """
+    height, width = flow_HW2.shape[:2]
+    length_px = float(cv2.magnitude(flow_HW2[..., 0], flow_HW2[..., 1]).mean())
+    return PairMotion(length_px / (float(np.hypot(height, width)) * dt_s))
+
+
+def motion_total(pairs: list[PairMotion]) -> float | None:
+    """Return a clip's motion in diagonals a second: the mean over its pairs without the outer tenths.
+
+    None of no pairs. Doubled frames make single pairs too slow and others too fast; their mean is right.
+    """
+    return trimmed_mean([pair.total for pair in pairs], _TRIM)
+
+
+class MotionOptions(Options):
+    """When the flow is measured."""
+
+    every_s: float = Field(0.2, gt=0, description="one pair of frames about every so often")
+    apart_s: float = Field(0.1, gt=0, description="time between the two frames of a pair, at least 3/4 of it")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MotionOptions:
+        if self.apart_s > self.every_s:
+            raise ValueError(
+                f"apart_s ({self.apart_s}) is above every_s ({self.every_s}): pairs would overlap"
+            )
+        return self
+
+
+class MotionSignal:
+    """`motion_total` of clips while their source is decoded."""
+
+    version: ClassVar[int] = 1
+    Options: ClassVar[type[Options]] = MotionOptions
+    provides: ClassVar[pa.Schema] = pa.schema(
+        [
+            column(
+                "motion_total",
+                pa.float64(),
+                "diagonal/s",
+                "mean optical flow over picture and time; null where no two frames of the clip are compared",
+            )
+        ]
+    )
+
+    def __init__(self, options: MotionOptions) -> None:
+        # From three quarters of `apart_s` on: 0.08 to 0.11 s at every rate from 12 frames a second up.
+        self._apart_s = 0.75 * options.apart_s
+        self._cadence = Cadence(options.every_s, jitter=0.5)
+        self._pairs: Track[PairMotion] = Track()
+        self._first: tuple[int, float, Plane] | None = None
+        self._dis: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+
+    def push(self, frame: SmallFrame) -> None:
+        """Take the next frame; cheap but for the second of a pair."""
+        plane: Plane | None = None
+        if self._first is not None:
+            index, time_s, first = self._first
+            if frame.time_s - time_s < self._apart_s - 1e-5:
+                return
+            plane = flow_plane(frame.luma_HW)
+            if plane.shape == first.shape:
+                flow: Flow = self._dis.calc(first, plane, None)
+                self._pairs.add(index, frame.index, measure_flow(flow, frame.time_s - time_s))
+            self._first = None
+        if self._cadence.due(frame.time_s):
+            plane = flow_plane(frame.luma_HW) if plane is None else plane
+            self._first = frame.index, frame.time_s, plane
+
+    def summary(self, start_frame: int, end_frame: int) -> Row:
+        """Return `motion_total` over the pairs wholly within the frames."""
+        return {"motion_total": motion_total(self._pairs.within(start_frame, end_frame))}
+
+    def forget(self, before_frame: int) -> None:
+        """Drop pairs that begin earlier."""
+        self._pairs.forget(before_frame)

@@ -1,0 +1,164 @@
+"""Sharpness, light and colour of a clip, from a few frames a second.
+
+All are means over the frames measured. They are of the small planes (320 px at most): a picture that is soft
+only at its full size passes for sharp here.
+
+Cost: 0.25 ms a frame measured, four a second: 0.03 ms a frame at 30 frames a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from curate.frames import Plane, SmallFrame
+from curate.records import Options, Row
+from filters.track import Cadence, Track, mean
+from shards.schemas import column
+
+__all__ = ["Chroma", "Light", "QualitySignal", "measure_chroma", "measure_light", "sharpness"]
+
+# Levels of 255 at and beyond which shadows and highlights hold no detail.
+_DARK, _BRIGHT = 8, 247
+_BLUR_PX = 9
+
+
+def sharpness(luma_HW: Plane) -> float | None:
+    """Return how much of the picture's local contrast a blur takes away, 0 (blurred) to 1 (sharp).
+
+    One less the "blur effect" of Crété-Roffet et al., "The Blur Effect: Perception and Estimation with a New
+    No-Reference Perceptual Blur Metric" (SPIE 6492, 2007), with its box of 9 px, in the less sharp of the two
+    directions. A ratio: it does not depend on contrast or brightness, and little on what is shown; photographs
+    lie at 0.4 to 0.8. None for a picture without any gradient.
+    """
+    values: list[float] = []
+    luma = luma_HW.astype(np.float32)
+    for axis in (0, 1):
+        if luma.shape[axis] < 2:
+            continue
+        box = (1, _BLUR_PX) if axis == 0 else (_BLUR_PX, 1)
+        blurred = cv2.blur(luma, box, borderType=cv2.BORDER_REFLECT_101)
+        edges, soft_edges = (_steps(plane, axis) for plane in (luma, blurred))
+        total = float(edges.sum(dtype=np.float64))
+        if total > 0:
+            lost = cv2.subtract(edges, soft_edges)
+            values.append(float(np.maximum(lost, 0, out=lost).sum(dtype=np.float64)) / total)
+    return min(values) if values else None
+
+
+def _steps(plane_HW: np.ndarray[tuple[int, ...], np.dtype[np.float32]], axis: int) -> cv2.typing.MatLike:
+    """Return the absolute differences of neighbours along `axis`."""
+    before, after = (plane_HW[:-1], plane_HW[1:]) if axis == 0 else (plane_HW[:, :-1], plane_HW[:, 1:])
+    return cv2.absdiff(after, before)
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Brightness of one picture."""
+
+    exposure: float
+    """mean luma, 0 (black) to 1 (white)"""
+    contrast: float
+    """standard deviation of luma over its range, 0 to 0.5"""
+    dark_clipped: float
+    """share of the picture at or below 8 of 255"""
+    bright_clipped: float
+    """share of the picture at or above 247 of 255"""
+
+
+def measure_light(luma_HW: Plane) -> Light:
+    """Return mean, RMS contrast (Peli, "Contrast in complex images", JOSA A 7, 1990) and clipped shares."""
+    levels = np.arange(256)
+    share = np.bincount(luma_HW.ravel(), minlength=256) / luma_HW.size
+    level = float(share @ levels)
+    variance = float(share @ (levels - level) ** 2)
+    return Light(
+        level / 255, variance**0.5 / 255, float(share[: _DARK + 1].sum()), float(share[_BRIGHT:].sum())
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Chroma:
+    """Colour of one picture."""
+
+    saturation: float
+    """mean distance of the chroma from neutral, 0 (gray) to 1; vivid pictures have 0.2"""
+    colorfulness: float
+    """of Hasler and Süsstrunk: 15 slightly, 33 moderately, 59 quite, 82 highly colourful"""
+
+
+def measure_chroma(u_hw: Plane, v_hw: Plane) -> Chroma:
+    """Return how far from gray and how varied the colours are, from full-range chroma planes (uint8).
+
+    Colourfulness follows Hasler and Süsstrunk, "Measuring colorfulness in natural images" (SPIE 5007, 2003):
+    the spread and the mean of R - G and (R + G) / 2 - B. Luma cancels out of both; by BT.601 they are
+    2.116 V + 0.344 U and 0.344 V - 1.944 U.
+    """
+    u, v = (plane.astype(np.float32) - 128 for plane in (u_hw, v_hw))
+    red_green = 2.116136 * v + 0.344136 * u
+    yellow_blue = 0.343932 * v - 1.944068 * u
+    (rg_mean, rg_std), (yb_mean, yb_std) = (
+        (float(mean[0, 0]), float(std[0, 0])) for mean, std in map(cv2.meanStdDev, (red_green, yellow_blue))
+    )
+    spread = float(np.hypot(rg_std, yb_std))
+    offset = float(np.hypot(rg_mean, yb_mean))
+    return Chroma(min(1.0, float(cv2.magnitude(u, v).mean()) / 128), spread + 0.3 * offset)
+
+
+class QualityOptions(Options):
+    """When quality is measured."""
+
+    every_s: float = Field(0.25, gt=0, description="one frame about every so often")
+
+
+class QualitySignal:
+    """Sharpness, light and colour of clips while their source is decoded."""
+
+    version: ClassVar[int] = 1
+    Options: ClassVar[type[Options]] = QualityOptions
+    provides: ClassVar[pa.Schema] = pa.schema(
+        [
+            column(
+                "sharpness",
+                pa.float64(),
+                "1",
+                "1 - blur effect at 320 px; null of a picture without gradients",
+            ),
+            column("exposure", pa.float64(), "1", "mean luma, 0 black to 1 white"),
+            column("contrast", pa.float64(), "1", "standard deviation of luma, 0 to 0.5"),
+            column("dark_clipped", pa.float64(), "1", "share of the picture that is black"),
+            column("bright_clipped", pa.float64(), "1", "share of the picture that is burnt out"),
+            column("saturation", pa.float64(), "1", "mean distance of the chroma from gray"),
+            column("colorfulness", pa.float64(), "", "Hasler and Süsstrunk 2003, 0 to about 120"),
+        ]
+    )
+
+    def __init__(self, options: QualityOptions) -> None:
+        self._cadence = Cadence(options.every_s)
+        self._frames: Track[dict[str, float]] = Track()
+
+    def push(self, frame: SmallFrame) -> None:
+        """Take the next frame; only one every `every_s` is measured."""
+        if not self._cadence.due(frame.time_s):
+            return
+        measured = asdict(measure_light(frame.luma_HW)) | asdict(measure_chroma(frame.u_hw, frame.v_hw))
+        sharp = sharpness(frame.luma_HW)
+        if sharp is not None:
+            measured["sharpness"] = sharp
+        self._frames.add(frame.index, frame.index, measured)
+
+    def summary(self, start_frame: int, end_frame: int) -> Row:
+        """Return the means over the frames measured; null where none was."""
+        frames = self._frames.within(start_frame, end_frame)
+        return {
+            name: mean([frame[name] for frame in frames if name in frame]) for name in self.provides.names
+        }
+
+    def forget(self, before_frame: int) -> None:
+        """Drop earlier frames."""
+        self._frames.forget(before_frame)

@@ -1,0 +1,135 @@
+"""Small stages, detectors and signals for tests, named in pipelines as `parts:Class`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from curate.frames import Boundary, SmallFrame
+from curate.records import Clip, Failure, Options, Outcome, Row, Stage
+from shards.schemas import column
+
+
+class JumpDetector:
+    """A hard cut wherever the mean luma jumps by more than 40."""
+
+    version: ClassVar[int] = 1
+
+    class Options(Options):
+        jump: float = 40.0
+
+    def __init__(self, options: Options) -> None:
+        self._jump = options.jump  # type: ignore[attr-defined]
+        self._last: float | None = None
+        self.settled = 0
+
+    def push(self, frame: SmallFrame) -> Sequence[Boundary]:
+        mean = float(frame.luma_HW.mean())
+        found = []
+        if self._last is not None and abs(mean - self._last) > self._jump:
+            found.append(Boundary(frame.index, frame.index, "hard"))
+        self._last = mean
+        self.settled = frame.index + 1
+        return found
+
+    def finish(self) -> Sequence[Boundary]:
+        return []
+
+
+class MeanLuma:
+    """The mean luma of a clip."""
+
+    version: ClassVar[int] = 1
+    provides: ClassVar[pa.Schema] = pa.schema([column("mean_luma", pa.float64(), "0–255")])
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, options: Options) -> None:
+        self._means: dict[int, float] = {}
+
+    def push(self, frame: SmallFrame) -> None:
+        self._means[frame.index] = float(frame.luma_HW.mean())
+
+    def summary(self, start_frame: int, end_frame: int) -> Row:
+        return {"mean_luma": float(np.mean([self._means[n] for n in range(start_frame, end_frame)]))}
+
+    def forget(self, before_frame: int) -> None:
+        self._means = {n: mean for n, mean in self._means.items() if n >= before_frame}
+
+
+class SampleCount(Stage):
+    """How many samples a clip has; counts its calls in a file, to show what was computed."""
+
+    version = 1
+    needs = frozenset({"samples", "duration_s"})
+    provides = pa.schema([column("sample_count", pa.int32())])
+
+    class Options(Options):
+        calls: str = ""
+        add: int = 0
+
+    def process(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
+        if self.options.calls:
+            with Path(self.options.calls).open("a") as file:
+                file.writelines(f"{clip.clip_id}\n" for clip in clips)
+        return [{"sample_count": len(clip.samples()) + self.options.add} for clip in clips]
+
+
+class Picky(Stage):
+    """Fails, dies or raises over clips of sources whose name holds a word."""
+
+    version = 1
+    needs = frozenset({"source_uri"})
+    provides = pa.schema([column("picked", pa.bool_())])
+
+    class Options(Options):
+        fail: str = ""
+        kill: str = ""
+        crash: str = ""
+        hang: str = ""
+        until: str = ""
+        """a file: once it exists, nothing is wrong any more"""
+
+    def process(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
+        return [self._one(str(clip.row["source_uri"])) for clip in clips]
+
+    def _one(self, uri: str) -> Outcome:
+        options = self.options
+        if options.until and Path(options.until).exists():
+            return {"picked": True}
+        if options.fail and options.fail in uri:
+            return Failure("PickyError", "not to my taste")
+        if options.kill and options.kill in uri:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if options.crash and options.crash in uri:
+            raise RuntimeError("a bug in a stage")
+        if options.hang and options.hang in uri:
+            time.sleep(3600)
+        return {"picked": True}
+
+
+class WrongColumn(Stage):
+    """Returns a column that it does not provide."""
+
+    version = 1
+    provides = pa.schema([column("right", pa.int32())])
+
+    def process(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
+        return [{"wrong": 1} for _ in clips]
+
+
+class NeedsNothingThere(Stage):
+    """Needs a column that nobody provides."""
+
+    version = 1
+    needs = frozenset({"motion_totl"})
+    provides = pa.schema([column("never", pa.int32())])
+
+    def process(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
+        return [{"never": 1} for _ in clips]
