@@ -1,4 +1,4 @@
-"""How much the picture moves, in frame diagonals a second: dense optical flow between frames a fixed time apart.
+"""How much the picture moves, in frame diagonals a second: dense optical flow over a fixed time.
 
 Time and not frames: a clip has the same motion at 24, 30 and 60 frames a second, and where frames are
 doubled. Diagonals and not pixels: the same motion at every size. About five pairs a second, 0.1 s apart, each
@@ -31,7 +31,7 @@ Flow = npt.NDArray[np.float32]
 
 _FLOW_LONG_PX = 224
 _FLOW_SHORT_PX = 48
-# Pairs across a missed cut or a flash have absurd flow; 10 % at either end holds one of each in a clip of 3 s.
+# Pairs across a missed cut or a flash have absurd flow; a tenth is one pair of a clip of 3 s.
 _TRIM = 0.1
 
 

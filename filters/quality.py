@@ -33,8 +33,8 @@ def sharpness(luma_HW: Plane) -> float | None:
 
     One less the "blur effect" of Crété-Roffet et al., "The Blur Effect: Perception and Estimation with a New
     No-Reference Perceptual Blur Metric" (SPIE 6492, 2007), with its box of 9 px, in the less sharp of the two
-    directions. A ratio: it does not depend on contrast or brightness, and little on what is shown; photographs
-    lie at 0.4 to 0.8. None for a picture without any gradient.
+    directions. A ratio: it does not depend on contrast or brightness, and little on what is shown;
+    photographs lie at 0.4 to 0.8. None for a picture without any gradient.
     """
     values: list[float] = []
     luma = luma_HW.astype(np.float32)
@@ -44,10 +44,10 @@ def sharpness(luma_HW: Plane) -> float | None:
         box = (1, _BLUR_PX) if axis == 0 else (_BLUR_PX, 1)
         blurred = cv2.blur(luma, box, borderType=cv2.BORDER_REFLECT_101)
         edges, soft_edges = (_steps(plane, axis) for plane in (luma, blurred))
-        total = float(edges.sum(dtype=np.float64))
+        total = cv2.sumElems(edges)[0]
         if total > 0:
-            lost = cv2.subtract(edges, soft_edges)
-            values.append(float(np.maximum(lost, 0, out=lost).sum(dtype=np.float64)) / total)
+            _, lost = cv2.threshold(cv2.subtract(edges, soft_edges), 0, 0, cv2.THRESH_TOZERO)
+            values.append(cv2.sumElems(lost)[0] / total)
     return min(values) if values else None
 
 
@@ -74,7 +74,7 @@ class Light:
 def measure_light(luma_HW: Plane) -> Light:
     """Return mean, RMS contrast (Peli, "Contrast in complex images", JOSA A 7, 1990) and clipped shares."""
     levels = np.arange(256)
-    share = np.bincount(luma_HW.ravel(), minlength=256) / luma_HW.size
+    share = cv2.calcHist([luma_HW], [0], None, [256], [0, 256]).ravel().astype(np.float64) / luma_HW.size
     level = float(share @ levels)
     variance = float(share @ (levels - level) ** 2)
     return Light(

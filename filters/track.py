@@ -38,10 +38,10 @@ class Track(Generic[T]):
 
 
 class Cadence:
-    """Says on which frames to measure: the first one, then about one every `every_s`, whatever the frame rate.
+    """Says on which frames to measure: the first, then about one every `every_s`, whatever the frame rate.
 
-    `jitter` (0 to 1, of `every_s`) delays each by a golden-ratio sequence, so that the grid cannot beat with a
-    pattern in the frames (every fifth one doubled, say): the same frames again for the same times.
+    `jitter` (0 to 1, of `every_s`) delays each by a golden-ratio sequence, so that the grid cannot beat with
+    a pattern in the frames (every fifth one doubled, say): the same frames again for the same times.
     """
 
     _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -71,6 +71,6 @@ def mean(values: list[float]) -> float | None:
 
 
 def trimmed_mean(values: list[float], share: float) -> float | None:
-    """Return the mean without the lowest and the highest `share` (below 0.5) of the values; None of nothing."""
+    """Return the mean without the lowest and highest `share` (below 0.5) of the values; None of nothing."""
     drop = int(len(values) * share)
     return mean(sorted(values)[drop : len(values) - drop])

@@ -57,7 +57,8 @@ class _Wanted:
         self._folders = {(table, p.fp8) for p in info.passes.values() for table in p.tables}
         self._folders |= {("failures", p.fp8) for p in info.passes.values()}
         self._media = {p.fp8 for p in info.passes.values() if "clips" in p.tables}
-        self._pointed = {_fp8_and_unit(path, info) for path in pointed_tars(run)}
+        self._tars = pointed_tars(run)
+        self._pointed = {_fp8_and_unit(path, info) for path in self._tars}
         self._listed: dict[str, set[str]] = {}
         for name, current in info.passes.items():
             if "clips" in current.tables:
@@ -70,13 +71,12 @@ class _Wanted:
         current_unit = self._info.units is None or unit in self._info.units
         if top == "metrics":
             return bool(folders) and folders[0] in self._info.passes and current_unit
-        if (fp8, unit) in self._pointed:
-            return True
         if top == "tables":
-            return len(folders) == 2 and (folders[0], fp8) in self._folders and current_unit
-        if fp8 not in self._media or not current_unit:
-            return False
-        return unit not in self._listed or path in self._listed[unit]
+            current = len(folders) == 2 and (folders[0], fp8) in self._folders and current_unit
+            return current or (fp8, unit) in self._pointed
+        if fp8 in self._media and unit in self._listed:
+            return path in self._listed[unit] or path in self._tars
+        return (fp8, unit) in self._pointed or (fp8 in self._media and current_unit)
 
 
 def _fp8_and_unit(path: str, info: RunInfo) -> tuple[str, str]:

@@ -9,7 +9,7 @@ stream, and the sort spills to the run's scratch folder.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -137,7 +137,7 @@ def _schema(tables: Sequence[_Table]) -> pa.Schema:
 
 def _joined(
     connection: duckdb.DuckDBPyConnection, tables: Sequence[_Table], schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch]:
     """Yield the joined rows in order of clip."""
     select = [f"t_clips.{quote(name)}" for name in tables[0].schema.names]
     joins = []
@@ -171,7 +171,7 @@ def _captions_sql(table: _Table) -> str:
 
 
 def _checked(
-    batches: Iterator[pa.RecordBatch], connection: duckdb.DuckDBPyConnection, tables: Sequence[_Table]
+    batches: Generator[pa.RecordBatch], connection: duckdb.DuckDBPyConnection, tables: Sequence[_Table]
 ) -> Iterator[pa.RecordBatch]:
     """Pass `batches` on; raise when a clip has two rows."""
     last = ""
@@ -180,13 +180,14 @@ def _checked(
         if batch.num_rows:
             repeated = ids[0].as_py() == last or pc.any(pc.equal(ids[1:], ids[:-1])).as_py()
             if repeated:
+                batches.close()  # frees the connection
                 raise IntegrityError(_duplicate(connection, tables))
             last = ids[-1].as_py()
         yield batch
 
 
 def _duplicate(connection: duckdb.DuckDBPyConnection, tables: Sequence[_Table]) -> str:
-    """Say which table has a clip twice. The scan that failed is over, so the connection is free."""
+    """Say which table has a clip twice."""
     for table in tables:
         if table.name == "captions":
             continue

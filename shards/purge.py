@@ -72,7 +72,7 @@ def purge(run: RunFiles, source: str) -> PurgeResult:
     purge_tables(storage, affected, target)
     selections, dropped = _purge_selections(run, affected, target)
     _drop_unlisted_media(run, units)
-    if any(storage.exists(unit.table("clips")) for unit in units):
+    if any(unit.fp8 == current.fp8 for unit in units for current in info.passes.values()):
         build_index(run)
     return PurgeResult(target.source_id, target.source_uris, removed, selections, dropped)
 
@@ -88,12 +88,10 @@ def _units(storage: Storage) -> list[UnitFiles]:
 
 def _find(run: RunFiles, units: Sequence[UnitFiles], source: str) -> Purged:
     """Return the source that `source` names, with every URI under which its content was seen."""
-    rows: list[dict[str, Any]] = []
-    for unit in units:
-        columns = ["source_uri", "source_id", "duplicate_of"]
-        rows += read_table(run.storage, unit.table("sources"), columns).to_pylist()
-    ids: set[str] = {item.source_id for item in run.info().purged if item.source_id and _is(item, source)}
-    uris: set[str] = {uri for item in run.info().purged if _is(item, source) for uri in item.source_uris}
+    rows = _known_sources(run, units)
+    before_now = [item for item in run.info().purged if source in (item.source_id, *item.source_uris)]
+    ids: set[str] = {item.source_id for item in before_now if item.source_id}
+    uris: set[str] = {uri for item in before_now for uri in item.source_uris}
     uris |= {row["source_uri"] for row in rows if source in (row["source_uri"], row["source_id"])}
     while True:
         before = len(ids) + len(uris)
@@ -112,8 +110,19 @@ def _find(run: RunFiles, units: Sequence[UnitFiles], source: str) -> Purged:
     return Purged(next(iter(ids), None), tuple(sorted(uris)))
 
 
-def _is(item: Purged, source: str) -> bool:
-    return source == item.source_id or source in item.source_uris
+def _known_sources(run: RunFiles, units: Sequence[UnitFiles]) -> list[dict[str, Any]]:
+    """Return what the tables and, where these are gone, the selections know of sources."""
+    columns = ["source_uri", "source_id", "duplicate_of"]
+    rows: list[dict[str, Any]] = []
+    for unit in units:
+        rows += read_table(run.storage, unit.table("sources"), columns).to_pylist()
+    seen: set[tuple[str, str]] = set()
+    for name in run.selections():
+        for batch in iter_batches(run.storage, run.manifest_path(name), columns[:2]):
+            seen.update(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+    return rows + [
+        {"source_uri": uri, "source_id": ident, "duplicate_of": None} for uri, ident in sorted(seen)
+    ]
 
 
 # -- media and selections ---------------------------------------------------------------------------------

@@ -15,16 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shards.errors import IntegrityError
-from shards.run import Purged, RunFiles
+from shards.run import PURGED, Purged, RunFiles
 from shards.samples import MEDIA
 from shards.storage import Storage
 from shards.tables import part_metadata, read_table, table_path, write_table
 from shards.tar import FileDigest, TarWriter
 
-__all__ = ["PURGED", "UnitFiles", "names_source", "of_source", "purge_clips", "purge_tables"]
+__all__ = ["UnitFiles", "names_source", "of_source", "purge_clips", "purge_tables"]
 
-PURGED: Final = "purged"
-"""what `error` says in the row of a purged source"""
 _KEPT_OF_A_SOURCE: Final = frozenset({"source_uri", "source_id", "bytes", "error"})
 
 

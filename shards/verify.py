@@ -32,7 +32,7 @@ from shards.checks import (
 )
 from shards.errors import InputError, IntegrityError, StorageError
 from shards.ids import clip_id
-from shards.run import INDEX, RUN_JSON, Part, RunFiles, RunInfo
+from shards.run import INDEX, PURGED, RUN_JSON, Part, RunFiles, RunInfo
 from shards.samples import sample_columns
 from shards.schemas import CAPTIONS, CLIPS, FAILURES, SHOTS, SOURCES
 from shards.selection import UP
@@ -148,7 +148,8 @@ def _unit(
                 complete = commit_table == "clips"
                 yield from _rows_of_clips(storage, sound[table], by_id, complete=complete)
     if "sources" in sound:
-        yield from _sources(storage, sound["sources"].path, sound["clips"].path, clips)
+        failures = sound.get(f"failures of {_pass_of(info, 'clips')}")
+        yield from _sources(storage, sound["sources"], sound["clips"], clips, failures)
 
 
 def _tars(storage: Storage, part: Part, clips: Sequence[Row], decode: Decode | None) -> Iterator[Problem]:
@@ -232,12 +233,24 @@ def _rows_of_clips(
             yield Problem(part.path, ident, "has no row")
 
 
-def _sources(storage: Storage, path: str, clips_path: str, clips: Sequence[Row]) -> Iterator[Problem]:
-    table = read_table(storage, path, ["source_uri", "source_id"]).to_pylist()
-    known = {(row["source_uri"], row["source_id"]) for row in table}
+def _sources(
+    storage: Storage, part: Part, clips_part: Part, clips: Sequence[Row], failures: Part | None
+) -> Iterator[Problem]:
+    """Check that clips have their sources, and sources with an error their failure."""
+    sources = read_table(storage, part.path, ["source_uri", "source_id", "error"]).to_pylist()
+    known = {(row["source_uri"], row["source_id"]) for row in sources}
     for row in clips:
         if (row["source_uri"], row["source_id"]) not in known:
-            yield Problem(clips_path, row["clip_id"], f"its source is not in {path}")
+            yield Problem(clips_part.path, row["clip_id"], f"its source is not in {part.path}")
+    told = read_table(storage, failures.path, ["source_uri"])["source_uri"].to_pylist() if failures else []
+    for row in sources:
+        if row["error"] not in (None, PURGED) and row["source_uri"] not in told:
+            what = f"the source {row['source_uri']!r} has an error, but the failures table does not tell it"
+            yield Problem(part.path, None, what)
+
+
+def _pass_of(info: RunInfo, table: str) -> str:
+    return next(name for name, current in info.passes.items() if table in current.tables)
 
 
 # -- one selection ----------------------------------------------------------------------------------------

@@ -133,3 +133,28 @@ class NeedsNothingThere(Stage):
 
     def process(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         return [{"never": 1} for _ in clips]
+
+
+class NastyDetector(JumpDetector):
+    """Finds cuts as JumpDetector does, and misbehaves on very bright frames."""
+
+    class Options(Options):
+        jump: float = 40.0
+        mode: str = "none"
+        """stall, memory, segv, or touch:PATH"""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._mode = options.mode  # type: ignore[attr-defined]
+
+    def push(self, frame: SmallFrame) -> Sequence[Boundary]:
+        if frame.luma_HW.mean() > 200:
+            if self._mode == "stall":
+                time.sleep(3600)
+            elif self._mode == "memory":
+                np.ones(2**40, np.uint8)
+            elif self._mode == "segv":
+                os.kill(os.getpid(), signal.SIGSEGV)
+            elif self._mode.startswith("touch:"):
+                os.utime(self._mode.removeprefix("touch:"), ns=(1, 1))
+        return super().push(frame)

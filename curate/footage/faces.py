@@ -92,7 +92,7 @@ def _head(unit: int, seed: int) -> Head:
     tone = np.clip(0.3 + 0.85 * np.clip(facing, 0, 1.2), 0.15, 1.2) * pores
     blush = 0.1 * np.exp(-(((np.abs(x) - 0.3) / 0.12) ** 2) - ((y - 0.16) / 0.12) ** 2)
     color = tone[..., None] * (np.float32(skin) * (1 - blush[..., None]) + blush[..., None] * np.float32((0.95, 0.4, 0.36)))
-    under = np.clip(0.55 + 0.3 * x, 0.3, 1)[..., None] * np.float32(skin) * (0.62 + 0.3 * np.clip(y - 0.55, 0, 1))[..., None]
+    under = np.clip(0.8 - 0.3 * x, 0.3, 1)[..., None] * np.float32(skin) * (0.72 + 0.3 * np.clip(y - 0.55, 0, 1))[..., None]
     ear = np.clip((1 - ears) * 8, 0, 1)
     picture = np.where((cover > 0.5)[..., None], color, under)
     picture = np.where(((ear > 0) & (cover < 0.5) & ~neck)[..., None], np.float32(skin) * 0.72, picture)
@@ -163,7 +163,7 @@ def _torso(unit: int, seed: int) -> Sprite:
     line = 0.1 + 0.34 * np.clip(np.abs(x) - 0.22, 0, 1) ** 1.4 + 2.2 * np.clip(np.abs(x) - 0.72, 0, 1) ** 1.2
     alpha = np.clip((y - line) * height, 0, 1)
     jacket = fabric((height, width), seed, color=HUES[(seed + 1) % 6], second=HUES[(seed + 1) % 6], stripe_px=30) * 0.55
-    folds = relief(fractal((height, width), seed + 1, cell=unit / 4, octaves=3, stretch=0.5), strength=5)
+    folds = relief(fractal((height, width), seed + 1, cell=unit / 4, octaves=3, stretch=0.5), strength=1.0)
     fall = np.clip(1.05 - 0.5 * np.abs(x + 0.25), 0.3, 1)
     color = jacket * (folds * fall)[..., None]
     shirt = (np.abs(x) < 0.2 - 0.2 * np.clip(y - 0.1, 0, 1)) & (y > 0.06)

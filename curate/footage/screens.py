@@ -79,8 +79,8 @@ def page(size: Size, seed: int, light: Light) -> Scene:
     write(sheet, "On the keeping of time", (0.14 * width, 0.14 * height), body * 1.9, (0.1, 0.09, 0.1), bold=True, serif=True)
     y = 0.26 * height
     while y < tall - body * 3:
-        for line in _paragraph(rng, int(0.76 * width / (body * 0.63))):
-            write(sheet, line.capitalize() if y < 0 else line, (0.12 * width, y), body, (0.12, 0.11, 0.13), serif=True)
+        for n, line in enumerate(_paragraph(rng, int(0.76 * width / (body * 0.63)))):
+            write(sheet, line.capitalize() if n == 0 else line, (0.12 * width, y), body, (0.12, 0.11, 0.13), serif=True)
             y += body * 1.75
         y += body * 1.4
     base = Sprite(sheet, height)

@@ -83,6 +83,11 @@ class Decoder:
         """Return the processor time that the child has used; 0 while there is none."""
         return self._child.cpu_s() if self._child else 0.0
 
+    @property
+    def pid(self) -> int:
+        """The child's process id; 0 while there is none."""
+        return self._child.pid if self._child else 0
+
     def _await(self, child: Child, deadline_s: float) -> None:
         """Wait for a message; kill the child and raise DecodeLimitError when it takes too long.
 

@@ -203,11 +203,7 @@ class Scan:
     def _clip(self, shot: Shot) -> ClipCut | ClipLost | None:
         """Trim and cut a shot; None where it is too short."""
         clock, options = self._clock, self._options
-        start, end = shot.start_frame, shot.end_frame
-        if shot.transition_in not in ("start", "split"):
-            start = clock.frame_at(clock.time_s(start) + options.trim_s - 1e-6)
-        if shot.transition_out not in ("end", "split"):
-            end = min(end, clock.frame_at(clock.time_s(end) - options.trim_s - 1e-6))
+        start, end = self._trimmed(shot)
         start_s, end_s = clock.time_s(start), clock.end_s(end)
         if start >= end or (end_s - start_s < options.min_s - 1e-6 and not self._info.is_image):
             return None
@@ -249,6 +245,16 @@ class Scan:
         }
         self._watch.lap("hash")
         return ClipCut(row, cut.data, samples, signals)
+
+    def _trimmed(self, shot: Shot) -> tuple[int, int]:
+        """Return the frames of a shot without `trim_s` at each transition, in whole frames, rounded up."""
+        clock, trim_s = self._clock, self._options.trim_s
+        start, end = shot.start_frame, shot.end_frame
+        if trim_s and shot.transition_in not in ("start", "split"):
+            start = clock.frame_at(clock.time_s(start) + trim_s - 1e-6)
+        if trim_s and shot.transition_out not in ("end", "split"):
+            end = min(end, clock.frame_at(clock.end_s(end) - trim_s + 1e-6) - 1)
+        return start, end
 
     def _release(self, before_frame: int) -> None:
         """Drop what no later clip needs."""

@@ -179,6 +179,11 @@ class SplitRunner:
         """Return the processor time that the decoder child has used."""
         return self._decoder.cpu_s()
 
+    @property
+    def decoder_pid(self) -> int:
+        """Process id of the decoder child; 0 while there is none."""
+        return self._decoder.pid
+
     def close(self) -> None:
         """End the decoder."""
         self._decoder.close()

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 import av
 from av.packet import Packet
@@ -93,7 +94,7 @@ class LinearDecoder:
             self._random_access: deque[tuple[int, int | None]] = deque(maxlen=64)
             self._corrupt_orders: set[int] = set()
             self._harmed: int | None = None
-            self._harm: tuple[float | None, str] | None = None
+            self._harm: tuple[int | None, str] | None = None
             self._lost: list[int] = []
             self._queue: deque[_Waiting] = deque()
             self._came_out = 0
@@ -120,10 +121,10 @@ class LinearDecoder:
         """What went wrong, in one line; null while and when all was sound."""
         if self._harm is None:
             return None
-        at_s, detail = self._harm
+        pts, detail = self._harm
         declared = self.stream.frames
         of = f" of {declared} declared" if declared else ""
-        where = f"damaged at {at_s:.1f} s" if at_s is not None else "damaged"
+        where = f"damaged at {float(pts * self.info.time_base):.1f} s" if pts is not None else "damaged"
         return f"{where}: {self._given} frames decoded{of}: {detail}"
 
     def close(self) -> None:
@@ -174,16 +175,7 @@ class LinearDecoder:
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Demux and decode; note damage."""
-        packets = self._container.demux(self.stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.error.FFmpegError as exc:
-                self._note(None, f"reading failed: {exc.strerror}")
-                packet = Packet()
-                packet.stream = self.stream
-            if packet is None:
-                return
+        for packet in self._demuxed():
             flush = packet.size == 0 and packet.dts is None and packet.pts is None
             if packet.size == 0 and not flush:
                 continue  # AVI's "show the last frame again": to the decoder it would mean the end
@@ -195,11 +187,19 @@ class LinearDecoder:
             except EOFError:
                 return
             except av.error.FFmpegError as exc:
-                self._damage(order, packet.pts, exc.strerror)
+                self._damage(order, packet.pts, exc.strerror or str(exc))
                 continue
             yield from pictures
-            if flush:
-                return
+
+    def _demuxed(self) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets and last an empty one, which makes the decoder give what it still holds."""
+        try:
+            yield from self._container.demux(self.stream)
+        except av.error.FFmpegError as exc:
+            self._note(None, f"reading failed: {exc.strerror}")
+            flush = cast("Packet[VideoStream]", Packet())
+            flush.stream = self.stream
+            yield flush
 
     def _register(self, packet: Packet[VideoStream], order: int) -> None:
         clean = False
@@ -262,9 +262,9 @@ class LinearDecoder:
 
     def _note(self, pts: int | None, detail: str) -> None:
         if self._harm is None:
-            time_base = self.stream.time_base
-            at_s = float(pts * time_base) if pts is not None and time_base else None
-            self._harm = (at_s, detail)
+            self._harm = (pts, detail)
+        elif pts is not None and self._harm[0] is not None:
+            self._harm = (min(pts, self._harm[0]), self._harm[1])
 
     def _check_length(self) -> None:
         """Notice a file that ends before its index does."""

@@ -1,7 +1,7 @@
 """How a stored picture is shown: the display matrix (quarter turns, mirrors) and the shape of its pixels.
 
-Pure functions. Any display matrix is rounded to the nearest of the eight ways to lay a rectangle on its sides:
-other angles occur in test files only.
+Pure functions. Any display matrix is rounded to the nearest of the eight ways to lay a rectangle on its
+sides: other angles occur in test files only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ class Orientation:
 
     @classmethod
     def from_matrix(cls, matrix: bytes) -> Orientation:
-        """Read FFmpeg's display matrix: nine native int32 (a b u, c d v, x y w), x' = ax + cy, y' = bx + dy."""
+        """Read FFmpeg's display matrix: nine native int32, (a b u, c d v, x y w).
+
+        A pixel at (x, y) is shown at (ax + cy, bx + dy), up to a shift (libavutil/display.h).
+        """
         a, b, _, c, d = (int(value) for value in np.frombuffer(matrix, np.int32, 5))
         if abs(b) > abs(a):
             return cls(True, c < 0, b < 0)

@@ -53,7 +53,10 @@ class PacketStore:
             self._drop_to(self._random_access[0].order if self._random_access else self._order)
 
     def release(self, before_pts: int) -> int | None:
-        """Drop what only cuts that start before `before_pts` need; return the PTS from which packets are kept."""
+        """Drop what only cuts that start before `before_pts` need.
+
+        Returns the PTS of the random-access point from which packets are kept, None if there is none.
+        """
         while len(self._random_access) > 1:
             following = self._random_access[1].pts
             if following is None or following > before_pts:
@@ -72,7 +75,7 @@ class PacketStore:
         return None
 
     def range(self, start: KeptPacket, start_pts: int, end_pts: int) -> Sequence[KeptPacket]:
-        """Return the packets from `start` to the last, in decoding order, that is shown in [start_pts, end_pts)."""
+        """Return the packets from `start` to the last in decoding order of those in [start_pts, end_pts)."""
         first = start.order - self._kept[0].order
         packets = [self._kept[index] for index in range(first, len(self._kept))]
         while packets and not (packets[-1].pts is not None and start_pts <= packets[-1].pts < end_pts):

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from curate.frames import Plane
@@ -24,9 +26,11 @@ __all__ = ["Shrinker", "halve", "read_plane"]
 LUMA_LONG_PX = 320
 CHROMA_LONG_PX = 160
 
-_PLANAR = re.compile(r"(yuvj?|yuva)(420|422|444|440|411|410)p(9le|10le|12le|14le|16le)?|gray(9le|10le|12le|14le|16le)?")
+_PLANAR = re.compile(
+    r"(yuvj?|yuva)(420|422|444|440|411|410)p(9le|10le|12le|14le|16le)?|gray(9le|10le|12le|14le|16le)?"
+)
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
-_Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+_Samples = npt.NDArray[Any]  # uint8 or uint16
 
 
 def halve(plane: _Samples, long_px: int) -> _Samples:
@@ -42,25 +46,17 @@ def halve(plane: _Samples, long_px: int) -> _Samples:
     return plane
 
 
-def read_plane(plane: av.video.plane.VideoPlane, width: int, height: int, wide: bool) -> _Samples:
+def read_plane(plane: VideoPlane, width: int, height: int, wide: bool) -> _Samples:
     """Return a view of the plane's samples, shape (height, width), without the padding of its lines."""
     dtype = np.uint16 if wide else np.uint8
     line = plane.line_size // np.dtype(dtype).itemsize
-    samples = np.frombuffer(plane, dtype)[: line * height]
-    return samples.reshape(height, line)[:, :width]
+    samples: _Samples = np.frombuffer(memoryview(plane), dtype)
+    return samples[: line * height].reshape(height, line)[:, :width]
 
 
-def _stretch_table(low: int, high: int, centre: float) -> npt.NDArray[np.uint8]:
-    """Return the table that stretches a limited range about `centre` to 8 bit."""
-    scale = 255 / (high - low)
-    values = (np.arange(256) - centre) * scale + (128 if centre == 128 else 0)
-    table: npt.NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return table
-
-
-# ITU-R BT.601/709: luma 16 to 235, chroma 16 to 240 about 128.
-_STRETCH_LUMA = _stretch_table(16, 235, 16)
-_STRETCH_CHROMA = _stretch_table(16, 240, 128)
+# ITU-R BT.601/709: luma 16 to 235, chroma 16 to 240 about 128. (scale, offset) to full range.
+_STRETCH_LUMA = (255 / 219, -16 * 255 / 219)
+_STRETCH_CHROMA = (255 / 224, 128 - 128 * 255 / 224)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +99,14 @@ class Shrinker:
                 threads=1,
             )
             layout = _Layout(True, 8, True, False)
-        luma = _small(picture, 0, LUMA_LONG_PX, layout, _STRETCH_LUMA)
+        stored = picture.planes
+        luma = _small(stored[0], LUMA_LONG_PX, layout, _STRETCH_LUMA)
         if not layout.chroma:
             height, width = (max(1, side // 2) for side in luma.shape)
             neutral = np.full((2, height, width), 128, np.uint8)
             return luma, neutral[0], neutral[1]
-        u, v = (_small(picture, index, CHROMA_LONG_PX, layout, _STRETCH_CHROMA) for index in (1, 2))
+        u = _small(stored[1], CHROMA_LONG_PX, layout, _STRETCH_CHROMA)
+        v = _small(stored[2], CHROMA_LONG_PX, layout, _STRETCH_CHROMA)
         return luma, u, v
 
     def jpeg(self, picture: av.VideoFrame, width_px: int, height_px: int, quality: int) -> bytes:
@@ -125,12 +123,10 @@ class Shrinker:
             threads=1,
         )
         image = read_plane(small.planes[0], width_px * 3, height_px, False).reshape(height_px, width_px, 3)
-        done, data = cv2.imencode(
-            ".jpg", self._orientation.apply(image), [cv2.IMWRITE_JPEG_QUALITY, quality]
-        )
+        done, data = cv2.imencode(".jpg", self._orientation.apply(image), [cv2.IMWRITE_JPEG_QUALITY, quality])
         if not done:
             raise RuntimeError(f"OpenCV wrote no JPEG of {width_px}x{height_px} px")
-        return data.tobytes()
+        return bytes(data)
 
     def _layout_of(self, picture: av.VideoFrame) -> _Layout:
         name, color_range = picture.format.name, picture.color_range
@@ -147,12 +143,13 @@ def _matrix(picture: av.VideoFrame) -> Colorspace | None:
     return Colorspace.ITU709 if picture.height >= 720 else Colorspace.ITU601
 
 
-def _small(
-    picture: av.VideoFrame, index: int, long_px: int, layout: _Layout, table: npt.NDArray[np.uint8]
-) -> Plane:
-    plane = picture.planes[index]
+def _small(plane: VideoPlane, long_px: int, layout: _Layout, stretch: tuple[float, float]) -> Plane:
     samples = halve(read_plane(plane, plane.width, plane.height, layout.bits > 8), long_px)
     if layout.bits > 8:
         samples = cv2.convertScaleAbs(samples, alpha=2.0 ** (8 - layout.bits))
-        return cv2.LUT(samples, table) if layout.limited else samples
-    return cv2.LUT(samples, table) if layout.limited else samples.copy()
+    if layout.limited:
+        scale, offset = stretch
+        samples = cv2.addWeighted(samples, scale, samples, 0.0, offset)
+    elif samples.base is not None:
+        samples = samples.copy()
+    return samples

@@ -1,9 +1,9 @@
 """One source, read once: frames for the detectors, and clips cut out of what has gone by.
 
-Packets pass through the store on their way to the decoder, so a span that has been seen can be copied without
-reading the file again. What cannot be copied exactly is transcoded, and the clip says why. Memory: the packets
-of the open clip and of the random-access interval that it starts in; the timestamps of the same frames; no
-decoded pictures but the current ones.
+Packets pass through the store on their way to the decoder, so a span that has been seen can be copied
+without reading the file again. What cannot be copied exactly is transcoded, and the clip says why. Memory:
+the packets of the open clip and of the random-access interval that it starts in, the timestamps of the same
+frames, and a few decoded pictures.
 """
 
 from __future__ import annotations
@@ -166,15 +166,15 @@ class VideoReader:
         """Return the copied clip, or why it cannot be one."""
         start = self._store.start_for(pts[0])
         if start is None:
-            return "random-access point too far back" if self._store.evicted else "no clean random-access point"
+            return (
+                "random-access point too far back" if self._store.evicted else "no clean random-access point"
+            )
         packets = self._decodable(start, self._store.range(start, pts[0], end_pts))
         shown = [kept.pts for kept in packets if kept.pts is not None]
         # The frames that came out must be those that the packets announce, or the edit list would lie.
         if len(set(shown)) < len(packets) or sorted(p for p in shown if pts[0] <= p < end_pts) != list(pts):
             return "no reliable timestamps"
-        data = copy_span(
-            self._decoder.stream, self._copied(packets), pts[0], end_pts, end_pts - pts[-1]
-        )
+        data = copy_span(self._decoder.stream, self._copied(packets), pts[0], end_pts, end_pts - pts[-1])
         if data is None:
             return "the muxer does not take it"
         assert start.pts is not None

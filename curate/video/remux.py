@@ -34,9 +34,10 @@ class CopiedPacket:
 def copy_span(
     template: VideoStream, packets: Sequence[CopiedPacket], start_pts: int, end_pts: int, last_duration: int
 ) -> bytes | None:
-    """Return an mp4 of `packets` (decoding order) that shows [start_pts, end_pts), in the template's time base.
+    """Return an mp4 of `packets` (decoding order) that shows [start_pts, end_pts).
 
-    None where the muxer will not take them or writes no edit list to trim by.
+    Times are in the template's time base. None where the muxer will not take them, or writes no edit list
+    to trim by.
     """
     time_base = template.time_base
     assert time_base is not None

@@ -1,7 +1,7 @@
 """Open a file and pick its video stream: what a source is, before any of it is decoded.
 
-Files are opened as files (`file:`): a name that looks like an address or a pattern is a name. Playlists, which
-make a reader open other files, are refused.
+Files are opened as files (`file:`): a name that looks like an address or a pattern is a name. Playlists,
+which make a reader open other files, are refused.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
+from av.buffer import Buffer
 from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
@@ -25,7 +26,9 @@ _IMAGE_DEMUXERS = ("image2", "ico")
 _MAYBE_IMAGE_DEMUXERS = ("gif", "apng", "webp")
 _IMAGE_BRANDS = ("avif", "heic", "heix", "mif1")
 # Demuxers that follow references to other files.
-_REFERRING = frozenset({"hls", "dash", "concat", "concatf", "imf", "lavfi", "sdp", "rtsp", "webm_dash_manifest"})
+_REFERRING = frozenset(
+    {"hls", "dash", "concat", "concatf", "imf", "lavfi", "sdp", "rtsp", "webm_dash_manifest"}
+)
 _COPIES_INTO_MP4 = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4"})
 
 
@@ -69,7 +72,9 @@ def open_container(path: str) -> tuple[InputContainer, VideoStream]:
     if os.stat(path).st_size == 0:
         raise SourceError("the file is empty (0 bytes)")
     try:
-        container = av.open(f"file:{path}", mode="r", options={"protocol_whitelist": "file", "pattern_type": "none"})
+        container = av.open(
+            f"file:{path}", mode="r", options={"protocol_whitelist": "file", "pattern_type": "none"}
+        )
     except av.error.FFmpegError as exc:
         raise SourceError(f"not a readable media file: {exc.strerror}") from exc
     try:
@@ -90,10 +95,10 @@ def _best_stream(container: InputContainer) -> VideoStream:
     """Return FFmpeg's choice among the streams that are video and not attached pictures."""
     videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not videos:
-        kinds = sorted({stream.type for stream in container.streams})
+        kinds = {str(stream.type) for stream in container.streams if stream.type != "video"}
         if container.streams.video:
-            kinds = [kind for kind in kinds if kind != "video"] + ["cover art"]
-        raise SourceError(f"no video stream: only {', '.join(kinds) or 'nothing'}")
+            kinds.add("cover art")
+        raise SourceError(f"no video stream: only {', '.join(sorted(kinds)) or 'nothing'}")
     best = container.streams.best("video")
     chosen = best if best in videos else max(videos, key=lambda s: s.width * s.height)
     if not isinstance(chosen, VideoStream) or chosen.codec_context is None:
@@ -162,5 +167,5 @@ def _is_image(container: InputContainer, alone: bool) -> bool:
 
 
 def _display_matrix(first: av.VideoFrame) -> bytes | None:
-    side_data = first.side_data.get("DISPLAYMATRIX")
-    return None if side_data is None else bytes(side_data)
+    matrix = first.side_data.get("DISPLAYMATRIX")
+    return bytes(matrix) if isinstance(matrix, Buffer) else None

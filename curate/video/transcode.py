@@ -105,13 +105,12 @@ class Transcoder:
         if wanted == source.format.name:
             return source
         is_yuv = source.format.name.startswith(("yuv", "nv", "p0", "gray", "uyvy", "yuyv"))
-        frame = self._reformatter.reformat(
+        return self._reformatter.reformat(
             source,
             format=wanted,
             dst_colorspace=None if is_yuv else Colorspace.ITU709,
             dst_color_range=source.color_range if is_yuv else ColorRange.MPEG,
         )
-        return frame
 
     def _add_stream(self, output: av.container.OutputContainer, frame: av.VideoFrame) -> VideoStream:
         info = self._info

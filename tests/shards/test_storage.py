@@ -54,9 +54,14 @@ def test_a_path_cannot_leave_the_root(storage: Storage, path: str) -> None:
 
 def test_an_exception_while_writing_leaves_the_old_file_and_no_scratch(storage: Storage) -> None:
     storage.write("x", b"old")
-    with pytest.raises(KeyError), storage.writing("x") as file:
-        file.write(b"half of the ne")
-        raise KeyError
+
+    def interrupted() -> None:
+        with storage.writing("x") as file:
+            file.write(b"half of the ne")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        interrupted()
     assert storage.read("x") == b"old"
     assert list(storage.local(SCRATCH).iterdir()) == []
 
@@ -104,7 +109,8 @@ def test_a_full_disk_is_one_line_that_says_so(storage: Storage, monkeypatch: pyt
 
 def test_a_real_limit_on_file_size_is_a_storage_error(tmp_path: Path) -> None:
     script = (
-        "import sys, signal, resource; from shards.storage import Storage; from shards.errors import StorageError\n"
+        "import sys, signal, resource; from shards.storage import Storage\n"
+        "from shards.errors import StorageError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "import pyarrow as pa; from shards.tables import write_table\n"
