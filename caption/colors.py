@@ -28,9 +28,10 @@ NAMES = (
     "olive green", "dark green", "green", "light green", "teal", "turquoise",
     "dark blue", "blue", "light blue", "purple", "light purple",
 )  # fmt: skip
+_NEUTRALS = frozenset(NAMES[:5])
 _CODE = {name: code for code, name in enumerate(NAMES)}
 
-_NEUTRAL_CHROMA = 11.0
+_NEUTRAL_CHROMA = 9.0
 _GRAY_CHROMA = 7.0
 # Of 255: what JPEG leaves of black.
 _BLACK = 24
@@ -42,6 +43,11 @@ class ColorShare:
 
     name: str
     share: float
+
+    @property
+    def neutral(self) -> bool:
+        """Whether it is black, white or a gray."""
+        return self.name in _NEUTRALS
 
 
 def decode_reduced(jpeg: bytes) -> Picture | None:
@@ -83,13 +89,14 @@ def name_colors(picture_HWC: Picture) -> Labels:
     rule(rosy, "dark red")
     reddish = hue < 50
     rule(reddish & (light >= 62), "pink")
-    rule(reddish & (chroma < 45) & (light < 25), "dark brown")
-    rule(reddish & (chroma < 40), "brown")
+    faded = (chroma < 26) | ((hue >= 42) & (chroma < 40))
+    rule(reddish & faded & (light < 25), "dark brown")
+    rule(reddish & faded, "brown")
     rule(reddish & (light < 38), "dark red")
     rule(reddish, "red")
     tawny = hue < 85
     rule(tawny & (chroma < 45) & (light >= 62), "beige")
-    rule(tawny & (light >= 58), "orange")
+    rule(tawny & ((light >= 58) | ((light >= 48) & (chroma >= 55))), "orange")
     rule(tawny & (light < 25), "dark brown")
     rule(tawny, "brown")
     golden = hue < 112
@@ -101,7 +108,7 @@ def name_colors(picture_HWC: Picture) -> Labels:
     rule(greenish & (light < 32), "dark green")
     rule(greenish & (light >= 78) & (chroma < 90), "light green")
     rule(greenish, "green")
-    sea = hue < 215
+    sea = hue < 222
     rule(sea & (light < 62), "teal")
     rule(sea, "turquoise")
     bluish = hue < 309

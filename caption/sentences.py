@@ -45,8 +45,8 @@ _LIGHT = ((0.1, "very dark"), (0.25, "dark"), (0.36, "dim"), (0.62, ""), (0.78, 
 _LIGHTEST = "very bright"
 _CONTRAST = ((0.07, "low-contrast"), (0.3, ""))
 _STRONGEST_CONTRAST = "high-contrast"
-# Diagonals a second. 0.003 is the noise of measuring a tripod shot; at 0.05 what is at one edge of the picture
-# leaves it at the other within some 16 seconds, at 0.4 within 2.
+# Diagonals a second. 0.003 is the noise of measuring a tripod shot; at 0.05 a panning camera shows a wholly
+# new picture every 17 seconds, at 0.4 every 2.
 _MOTION = (
     (0.003, "stays still"),
     (0.015, "barely moves"),
@@ -56,7 +56,8 @@ _MOTION = (
 )
 _FASTEST = "moves very fast"
 _FORMAT = ((0.9, "vertical"), (1.1, "square"))
-_MOSTLY, _SOME, _FEW = 0.5, 0.12, 3
+# Shares of the picture. The eye finds a colour where it overlooks as much gray.
+_MOSTLY, _SOME, _SOME_COLOR, _FEW = 0.5, 0.15, 0.08, 3
 _ALL, _PART = 0.95, 0.1
 _BARS = 0.03
 
@@ -112,13 +113,14 @@ def _adjectives(measured: Measured) -> list[str]:
 
 
 def _colors(measured: Measured) -> str:
-    """Return what follows the noun: ", mostly green with some gray", " in green, gray and white", or nothing."""
+    """Return what follows the noun, if anything: ", mostly green with some gray", " in green and white"."""
     if measured.gray or not measured.colors:
         return ""
-    names = [color.name for color in measured.colors[:_FEW] if color.share >= _SOME]
+    seen = [color for color in measured.colors if color.share >= (_SOME if color.neutral else _SOME_COLOR)]
+    names = [color.name for color in seen[:_FEW]]
     if not names:
         return " in a mix of many colors"
-    if measured.colors[0].share < _MOSTLY:
+    if seen[0].share < _MOSTLY:
         return f" in {enumerate_words(names)}" if len(names) > 1 else f" with some {names[0]}"
     others = f" with some {enumerate_words(names[1:])}" if len(names) > 1 else ""
     return f", mostly {names[0]}{others}"

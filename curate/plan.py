@@ -12,10 +12,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from curate.config import Size, Sql, load_yaml, override, packaged_pipelines, validate
 from curate.records import Options, Stage
@@ -23,6 +23,7 @@ from curate.registry import nearest, resolve
 from curate.split.stage import Split
 from shards.condition import matching_ids
 from shards.errors import ConfigError
+from shards.run import safe_name
 from shards.schemas import CAPTIONS, CLIPS
 
 __all__ = ["PackOptions", "PassPlan", "Plan", "Resources", "SelectOptions", "StagePlan", "load_plan"]
@@ -57,10 +58,17 @@ class PassOptions(Options):
         return value
 
 
+def _selection_name(name: str) -> str:
+    try:
+        return safe_name(name)
+    except ConfigError as exc:
+        raise ValueError(str(exc)) from exc
+
+
 class SelectOptions(Options):
     """The selection that a run ends with."""
 
-    name: str = "main"
+    name: Annotated[str, AfterValidator(_selection_name)] = "main"
     where: Sql = "true"
 
 
@@ -160,6 +168,8 @@ def load_plan(pipeline: str, path: Path | None = None, assignments: Sequence[str
         passes.append(_plan_pass(name, validate(PassOptions, raw, where), passes, where))
     if not passes or not _is_split(passes[0]):
         raise ConfigError(f"{pipeline}.passes: the first pass must be the one with the stage 'split'")
+    if options.select is not None:
+        _check_where(options.select.where, passes, f"{pipeline}.select")
     resolved = options.model_dump(mode="json") | {
         "passes": {
             p.name: {
@@ -302,7 +312,8 @@ def _check_where(where: str | None, earlier: list[PassPlan], path: str) -> None:
         return
     fields = {field.name: field for p in earlier for field in p.schema if p.table != "captions"}
     if any(p.table == "captions" for p in earlier):
-        fields["caption"] = CAPTIONS.field("caption")
+        # As the index has them: the first usable caption, not one row a variant.
+        fields |= {name: CAPTIONS.field(name) for name in ("caption", "caption_model")}
     try:
         matching_ids(pa.schema(list(fields.values())).empty_table(), where)
     except ConfigError as exc:

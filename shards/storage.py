@@ -147,6 +147,12 @@ class Storage:
             with suppress(OSError):  # a file system without locks: `sweep` then goes by the process id alone
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield folder
+        except OSError as exc:
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            # Whoever writes in scratch meets a full disk as it is; what it means is known here.
+            with _clear("writing to", self.root):
+                raise
         finally:
             os.close(lock)
             shutil.rmtree(folder, ignore_errors=True)

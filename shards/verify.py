@@ -37,7 +37,7 @@ from shards.samples import sample_columns
 from shards.schemas import CAPTIONS, CLIPS, FAILURES, SHOTS, SOURCES
 from shards.selection import UP
 from shards.storage import Storage, beside
-from shards.tables import iter_batches, part_metadata, part_schema, read_table
+from shards.tables import iter_batches, part_metadata, part_schema, read_table, table_path
 from shards.tar import FileDigest
 
 __all__ = ["verify"]
@@ -120,6 +120,11 @@ def _unit(
         yield from found
         if not found:
             sound[table] = part
+    for current in info.passes.values():
+        if (commit := parts.get(current.tables[-1])) is not None:
+            for table in current.tables:
+                if table not in parts:
+                    yield Problem(table_path(table, current.fp8, commit.unit), None, "is missing")
     if "clips" not in parts:
         commit = next(iter(parts.values()))
         yield Problem(commit.path, None, "no clips have been committed for its unit")

@@ -12,7 +12,6 @@ import signal
 import sys
 from types import FrameType
 
-import click
 import typer
 
 from curate.cli import bench, footage, maintain, run, select
@@ -34,7 +33,11 @@ maintain.register(app)
 footage.register(app)
 app.add_typer(bench.app, name="bench")
 
+USAGE = 2
 INTERRUPTED = 130
+
+# What typer raises for wrong arguments; it exports the leaves of that tree and not its root.
+_UsageProblem = typer.BadParameter.__mro__[2]
 
 
 def _terminate(_signum: int, _frame: FrameType | None) -> None:
@@ -54,10 +57,10 @@ def main() -> None:
             sys.stderr.write(exc.trace)
         _complain(str(exc))
         code = exc.exit_code
-    except click.ClickException as exc:
-        _complain(exc.format_message())
-        code = exc.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except _UsageProblem as exc:
+        _complain(f"{exc.format_message()}; see `curate --help`")  # type: ignore[attr-defined]
+        code = USAGE
+    except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted; run the same command again to go on")
         code = INTERRUPTED
     except BrokenPipeError:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Final
 
 import av
+import cv2
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
+from curate.footage.planes import to_frame
 from curate.footage.textures import Image
 
 __all__ = ["Encoding", "encode", "encode_audio"]
@@ -26,6 +28,8 @@ AUDIO_HZ: Final = 48_000
 TONES_HZ: Final = (196.0, 294.0, 440.0)
 _DETERMINISTIC: Final = {"fflags": "+bitexact"}
 _ONE_THREAD: Final = {
+    # With macroblock trees, x264's AVX-512 code gives other bytes in every other process.
+    "libx264": {"mbtree": "0"},
     "libx265": {"x265-params": "pools=none:frame-threads=1:wpp=0:log-level=none"},
     "libsvtav1": {"svtav1-params": "lp=1"},
     "libvpx-vp9": {"row-mt": "0", "deadline": "realtime", "cpu-used": "7"},
@@ -77,9 +81,12 @@ def encode(path: Path, images: Iterable[Image], ticks: list[int], fps: Fraction,
                     streams.append(_video(output, (size[0] // 4 * 2, size[1] // 4 * 2), fps, small))
                 sound = _Sound(output, how.audio) if how.audio else None
             at_s = ticks[number] / fps + how.start_s
-            picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+            lasts_s = (ticks[number + 1] - ticks[number]) / fps
             for stream in streams:
-                output.mux(_push(stream, picture, at_s, (ticks[number + 1] - ticks[number]) / fps))
+                context = stream.codec_context
+                if (context.width, context.height) != size:
+                    image = cv2.resize(image, (context.width, context.height), interpolation=cv2.INTER_AREA)
+                output.mux(_push(stream, to_frame(image, str(context.pix_fmt)), at_s, lasts_s))
             if sound:
                 sound.fill(float(at_s))
         for stream in streams:
@@ -116,13 +123,11 @@ def _video(output: OutputContainer, size: tuple[int, int], fps: Fraction, how: E
 
 
 def _push(stream: VideoStream, picture: av.VideoFrame, at_s: Fraction, lasts_s: Fraction) -> list[av.Packet]:
-    context = stream.codec_context
-    frame = picture.reformat(width=context.width, height=context.height, format=context.pix_fmt, threads=1)
-    base = context.time_base
+    base = stream.codec_context.time_base
     assert base is not None
-    frame.pts, frame.time_base = round(at_s / base), base
-    frame.duration = round(lasts_s / base)
-    return stream.encode(frame)
+    picture.pts, picture.time_base = round(at_s / base), base
+    picture.duration = round(lasts_s / base)
+    return stream.encode(picture)
 
 
 class _Sound:

@@ -2,9 +2,10 @@
 
 Pictures come in display order with strictly rising integer timestamps. Where a packet is damaged, its picture
 and all that may build on it are left out, up to the next clean random-access point; a decoder conceals and
-goes on, which would put garbage into clips. A damaged picture shows itself late (in display order), when
-pictures that were decoded after it and shown before it have already come out, so pictures wait in a queue as
-long as the stream's reordering is deep. Cost over a bare decode: that queue, and a dictionary entry a packet.
+goes on, which would put garbage into clips. Most damage shows in nothing but FFmpeg's log: an error logged
+while a packet is decoded marks that packet, so that pictures decoded after it and shown before it are caught
+too. PyAV counts these errors for the whole process: decode in one thread of a process at a time. Cost over a
+bare decode: a dictionary entry and two looks at that count a packet.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from fractions import Fraction
 from typing import cast
 
 import av
+from av.logging import FATAL, get_last_error, set_level
 from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -39,13 +41,6 @@ class Picture:
     pts: int
     altered: bool
     """it had another size or format and was brought to that of the first"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    picture: av.VideoFrame
-    pts: int
-    order: int
 
 
 class _Clock:
@@ -78,6 +73,7 @@ class LinearDecoder:
     """Iterate over the sound pictures of a file's best video stream. Once."""
 
     def __init__(self, path: str, sink: PacketSink | None = None) -> None:
+        set_level(FATAL)  # counts errors and emits nothing; PyAV's default does neither
         self._container, self.stream = open_container(path)
         try:
             self._context = self.stream.codec_context
@@ -92,11 +88,9 @@ class LinearDecoder:
             self._packets = 0
             self._first_key: int | None = None
             self._random_access: deque[tuple[int, int | None]] = deque(maxlen=64)
-            self._corrupt_orders: set[int] = set()
-            self._harmed: int | None = None
+            self._harmed: tuple[int, int] | None = None
             self._harm: tuple[int | None, str] | None = None
             self._lost: list[int] = []
-            self._queue: deque[_Waiting] = deque()
             self._came_out = 0
             self._given = 0
             self._reformatter = VideoReformatter()
@@ -145,33 +139,25 @@ class LinearDecoder:
         return lost
 
     def _run(self) -> Iterator[Picture]:
-        queue = self._queue
         first: av.VideoFrame | None = None
-        for picture in self._decoded():
-            waiting = self._admit(picture)
-            if waiting is not None:
-                queue.append(waiting)
-            while len(queue) > self._context.reorder_depth:
-                first = first or queue[0].picture
-                yield self._give(queue.popleft(), first)
-        while queue:
-            first = first or queue[0].picture
-            yield self._give(queue.popleft(), first)
+        for decoded in self._decoded():
+            pts = self._admit(decoded)
+            if pts is None:
+                continue
+            first = first or decoded
+            self._given += 1
+            picture, altered = decoded, False
+            if (
+                picture.width != first.width
+                or picture.height != first.height
+                or picture.format.name != first.format.name
+            ):
+                altered = True
+                picture = self._reformatter.reformat(
+                    decoded, width=first.width, height=first.height, format=first.format.name, threads=1
+                )
+            yield Picture(picture, pts, altered)
         self._check_length()
-
-    def _give(self, waiting: _Waiting, first: av.VideoFrame) -> Picture:
-        self._given += 1
-        picture = waiting.picture
-        same = (
-            picture.width == first.width
-            and picture.height == first.height
-            and picture.format.name == first.format.name
-        )
-        if not same:
-            picture = self._reformatter.reformat(
-                picture, width=first.width, height=first.height, format=first.format.name
-            )
-        return Picture(picture, waiting.pts, not same)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Demux and decode; note damage."""
@@ -182,6 +168,7 @@ class LinearDecoder:
             order = self._packets
             if not flush:
                 self._register(packet, order)
+            errors = get_last_error()[0]
             try:
                 pictures = packet.decode()
             except EOFError:
@@ -189,6 +176,11 @@ class LinearDecoder:
             except av.error.FFmpegError as exc:
                 self._damage(order, packet.pts, exc.strerror or str(exc))
                 continue
+            count, last = get_last_error()
+            if count > errors and last is not None:
+                self._damage(order, packet.pts, last[2].strip())
+            elif packet.is_corrupt:
+                self._damage(order, packet.pts, "the packet is incomplete")
             yield from pictures
 
     def _demuxed(self) -> Iterator[Packet[VideoStream]]:
@@ -212,53 +204,45 @@ class LinearDecoder:
             clean = is_random_access(self.codec, self.framing, bytes(packet))
             if clean:
                 self._random_access.append((order, pts))
-        if packet.is_corrupt:
-            self._corrupt_orders.add(order)
         if not packet.is_discard:
             self._orders[pts] = order
         self._packets += 1
         if self._sink is not None:
             self._sink(packet, clean)
 
-    def _admit(self, picture: av.VideoFrame) -> _Waiting | None:
-        """Return the picture with its time and place, or None where it is not sound."""
+    def _admit(self, picture: av.VideoFrame) -> int | None:
+        """Return the picture's time, or None where it is not sound."""
         raw = picture.pts
         order = self._orders.pop(raw, self._came_out)
         self._came_out += 1
         pts = self._clock.stamp(raw)
-        if picture.is_corrupt or order in self._corrupt_orders:
-            if self._given or self._queue or order >= (self._first_key or 0):
-                self._damage(order, pts, "the picture is corrupt")
+        if picture.is_corrupt:
+            self._damage(order, pts, "the picture is corrupt")
             return None
-        if self._harmed is not None and order > self._harmed:
-            if not self._recovered(order, raw, picture):
+        if self._harmed is not None and order >= self._harmed[0]:
+            if not self._recovered(self._harmed[1], order, raw, picture):
                 heapq.heappush(self._lost, pts)
                 return None
             self._harmed = None
-        return _Waiting(picture, pts, order)
+        return pts
 
-    def _recovered(self, order: int, raw: int | None, picture: av.VideoFrame) -> bool:
+    def _recovered(self, harmed: int, order: int, raw: int | None, picture: av.VideoFrame) -> bool:
+        """Return whether decoding restarted cleanly between packet `harmed` and the picture."""
         if not self._clock.reliable or raw is None:
             return bool(picture.key_frame)
-        harmed = self._harmed
-        assert harmed is not None
         return any(
             harmed < start <= order and (start_pts is None or start_pts <= raw)
             for start, start_pts in self._random_access
         )
 
     def _damage(self, order: int, pts: int | None, detail: str) -> None:
-        """Leave out the picture and all that wait and were decoded after it."""
-        self._note(pts, detail)
-        self._harmed = order if self._harmed is None else max(self._harmed, order)
+        """Leave out the picture of packet `order` and what is decoded after it, up to a clean restart."""
+        if self._first_key is not None and order >= self._first_key:
+            self._note(pts, detail)  # what comes before the first key frame cannot be sound: no damage
+        first, last = self._harmed or (order, order)
+        self._harmed = min(first, order), max(last, order)
         if pts is not None:
             heapq.heappush(self._lost, pts)
-        kept = [waiting for waiting in self._queue if waiting.order < order]
-        for waiting in self._queue:
-            if waiting.order >= order:
-                heapq.heappush(self._lost, waiting.pts)
-        self._queue.clear()
-        self._queue.extend(kept)
 
     def _note(self, pts: int | None, detail: str) -> None:
         if self._harm is None:

@@ -34,6 +34,19 @@ class Orientation:
             return cls(True, c < 0, b < 0)
         return cls(False, a < 0, d < 0)
 
+    @classmethod
+    def from_rotation(cls, degrees: int) -> Orientation:
+        """Return the quarter turn nearest to a counterclockwise rotation."""
+        return (cls(), cls(True, False, True), cls(False, True, True), cls(True, True, False))[
+            round(degrees / 90) % 4
+        ]
+
+    def matrix(self) -> list[int]:
+        """Return the display matrix that `from_matrix` reads as this."""
+        x, y = (-1 if self.mirror_x else 1) << 16, (-1 if self.mirror_y else 1) << 16
+        linear = [0, y, 0, x, 0, 0] if self.transpose else [x, 0, 0, 0, y, 0]
+        return [*linear, 0, 0, 1 << 30]
+
     def apply(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Return the picture (rows first) as it is shown; contiguous."""
         if self.transpose:

@@ -23,6 +23,8 @@ class KeptPacket:
     packet: Packet[VideoStream]
     pts: int | None
     order: int
+    random_access: bool
+    """decoding can start here, and is exact from this picture on"""
 
 
 class PacketStore:
@@ -39,7 +41,7 @@ class PacketStore:
 
     def append(self, packet: Packet[VideoStream], random_access: bool) -> None:
         """Keep the next packet."""
-        kept = KeptPacket(packet, packet.pts, self._order)
+        kept = KeptPacket(packet, packet.pts, self._order, random_access)
         self._order += 1
         if random_access:
             self._random_access.append(kept)

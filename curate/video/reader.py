@@ -84,9 +84,10 @@ class Frame:
 class VideoReader:
     """Iterate once over the frames of a source; cut what has gone by, in rising order."""
 
-    def __init__(self, path: str, *, packet_limit_bytes: int) -> None:
+    def __init__(self, path: str, *, packet_limit_bytes: int, preroll_limit_s: float) -> None:
         self._path = path
         self._store = PacketStore(packet_limit_bytes)
+        self._preroll_limit_s = preroll_limit_s
         self._keep = True
         self._decoder = LinearDecoder(path, self._see_packet)
         self.info: SourceInfo = self._decoder.info
@@ -169,6 +170,9 @@ class VideoReader:
             return (
                 "random-access point too far back" if self._store.evicted else "no clean random-access point"
             )
+        assert start.pts is not None
+        if (pts[0] - start.pts) * self.info.time_base > self._preroll_limit_s:
+            return "random-access point too far back"
         packets = self._decodable(start, self._store.range(start, pts[0], end_pts))
         shown = [kept.pts for kept in packets if kept.pts is not None]
         # The frames that came out must be those that the packets announce, or the edit list would lie.
@@ -177,7 +181,6 @@ class VideoReader:
         data = copy_span(self._decoder.stream, self._copied(packets), pts[0], end_pts, end_pts - pts[-1])
         if data is None:
             return "the muxer does not take it"
-        assert start.pts is not None
         preroll = bisect_left(self._pts, pts[0]) - bisect_left(self._pts, start.pts)
         postroll = sum(p >= end_pts for p in shown)
         return CutClip(data, "copy", None, preroll, postroll, len(pts))
@@ -189,7 +192,7 @@ class VideoReader:
             kept
             for kept in packets
             if kept is start
-            or kept.packet.is_keyframe
+            or kept.random_access
             or kept.pts is None
             or start.pts is None
             or kept.pts > start.pts
@@ -204,7 +207,7 @@ class VideoReader:
             if not copied and sei is not None and kept.order > 0:
                 data = with_sei(self._decoder.framing, data, sei)
             assert kept.pts is not None
-            copied.append(CopiedPacket(data, kept.pts, kept.packet.is_keyframe))
+            copied.append(CopiedPacket(data, kept.pts, kept.random_access))
         return copied
 
     def _see_packet(self, packet: Packet[VideoStream], random_access: bool) -> None:
@@ -217,9 +220,13 @@ def open_video(
     *,
     backend: Literal["pyav", "decord"] = "pyav",
     packet_limit_bytes: int = 256 * 2**20,
+    preroll_limit_s: float = 30.0,
 ) -> VideoReader:
     """Open a video or image file and decode its first frames.
 
+    A clip that starts more than `preroll_limit_s` after the last random-access point, or whose packets since
+    then are more than `packet_limit_bytes`, is transcoded: copied, it would be mostly what nobody sees.
+
     Raises SourceError: empty, not a media file, no video stream, or no frame that can be decoded.
     """
-    return VideoReader(path, packet_limit_bytes=packet_limit_bytes)
+    return VideoReader(path, packet_limit_bytes=packet_limit_bytes, preroll_limit_s=preroll_limit_s)

@@ -29,6 +29,7 @@ class CopiedPacket:
     data: bytes
     pts: int
     is_keyframe: bool
+    """only where decoding can really start: a reader may skip to the last one before the span"""
 
 
 def copy_span(

@@ -55,7 +55,6 @@ class SourceInfo:
     pixel_format: str
     pixel_aspect: Fraction
     orientation: Orientation
-    display_matrix: bytes | None
     frames_declared: int | None
     reliable_pts: bool
     """false when the container's timestamps say nothing (AVI with B-frames, raw streams): frames are then
@@ -111,8 +110,7 @@ def describe(
 ) -> SourceInfo:
     """Return what is known once `first` has been decoded; `alone` when it is the only frame."""
     time_base = stream.time_base or Fraction(1, 90_000)
-    matrix = _display_matrix(first)
-    orientation = Orientation.from_matrix(matrix) if matrix else Orientation()
+    orientation = _orientation(first)
     aspect = stream.sample_aspect_ratio or Fraction(1)
     width, height = display_size(first.width, first.height, aspect, orientation.transpose)
     is_image = _is_image(container, alone)
@@ -138,7 +136,6 @@ def describe(
         pixel_format=first.format.name,
         pixel_aspect=aspect,
         orientation=orientation,
-        display_matrix=matrix,
         frames_declared=stream.frames or None,
         reliable_pts=reliable_pts,
         transcode_reason=_transcode_reason(stream, codec, is_image, reliable_pts),
@@ -166,6 +163,10 @@ def _is_image(container: InputContainer, alone: bool) -> bool:
     return name in _MAYBE_IMAGE_DEMUXERS or container.metadata.get("major_brand", "") in _IMAGE_BRANDS
 
 
-def _display_matrix(first: av.VideoFrame) -> bytes | None:
-    matrix = first.side_data.get("DISPLAYMATRIX")
-    return bytes(matrix) if isinstance(matrix, Buffer) else None
+def _orientation(first: av.VideoFrame) -> Orientation:
+    try:
+        matrix = first.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        # PyAV 18.1 does not know the side data of pictures with EXIF: take what it reads without a list.
+        return Orientation.from_rotation(first.rotation)
+    return Orientation.from_matrix(bytes(matrix)) if isinstance(matrix, Buffer) else Orientation()

@@ -14,13 +14,13 @@ from fractions import Fraction
 from math import ceil
 
 import av
-import numpy as np
 from av.codec.context import Flags
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from curate.video.decode import LinearDecoder, Picture
+from curate.video.geometry import Orientation
 from curate.video.source import SourceInfo
 from shards.errors import CutError
 
@@ -134,8 +134,8 @@ class Transcoder:
             "crf": str(_IMAGE_CRF if info.is_image else _CRF),
             "forced-idr": "1",
         }
-        if info.display_matrix is not None:
-            stream.set_display_matrix([int(value) for value in np.frombuffer(info.display_matrix, np.int32)])
+        if info.orientation != Orientation():
+            stream.set_display_matrix(info.orientation.matrix())
         return stream
 
 
