@@ -295,8 +295,17 @@ def _freeze(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
     return [frames[start] if start <= i < start + length else f for i, f in enumerate(frames)]
 
 
+def _stutter(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
+    """Hold frames for irregular times, as an overloaded recorder does: long holds end in a jump."""
+    longest = int(rng.integers(2, 9))
+    out: list[Planes] = []
+    while len(out) < len(frames):
+        out += [frames[len(out)]] * int(rng.integers(1, longest))
+    return out[: len(frames)]
+
+
 _DISTURBANCES = (_flash, _flash, _lamp, _lamp, _caption, _caption, _occluder, _occluder, _whip, _zoom, _shake,
-                 _freeze, _strobe)  # fmt: skip
+                 _freeze, _strobe, _stutter)  # fmt: skip
 
 
 def _disturb(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
@@ -347,6 +356,32 @@ def _transition(rng: Random, a: list[Planes], b: list[Planes], kind: str) -> lis
     return [_masked(x, y, m) for x, y, m in zip(a, b, masks, strict=True)]
 
 
+def _blend_cut(rng: Random, old: list[Planes], new: list[Planes]) -> None:
+    """Mix the frame beside a cut, or both, as conversions of frame rates by blending do."""
+    share = rng.uniform(0.2, 0.8)
+    a, b = old[-1], new[0]
+    if rng.random() < 0.6:
+        new[0] = _mix(a, b, share)
+    else:
+        old[-1], new[0] = _mix(a, b, 0.6 * share), _mix(a, b, 0.4 + 0.6 * share)
+
+
+def _swish(rng: Random, old: list[Planes], new: list[Planes]) -> None:
+    """Hide a cut in a fast zoom or slide: the old shot speeds up into it, the new one slows down from it."""
+    n = min(int(rng.integers(2, 9)), len(old), len(new))
+    reach, zoom, left = rng.uniform(0.1, 0.6), rng.random() < 0.5, rng.uniform(-1, 1) > 0
+    for k in range(n):
+        amount = reach * ((n - k) / n) ** 2
+        for frames, i, sign in ((old, -1 - k, 1), (new, k, -1)):
+            if zoom:
+                size = 1 - amount if sign > 0 else 1 - 0.7 * amount
+                frame = _crop(frames[i], (1 - size) / 2, (1 - size) / 2, size)
+            else:
+                frame = _crop(frames[i], 0, sign * amount * (1 if left else -1), 1)
+            blur = max(1, int(amount / n * frames[i][0].shape[1]))
+            frames[i] = _map(frame, lambda p, blur=blur: cv2.blur(p, (blur, 1 if not zoom else blur)))  # type: ignore[misc]
+
+
 def _difference(a: Planes, b: Planes) -> float:
     return float(sum(cv2.absdiff(x, y).mean() for x, y in zip(a, b, strict=True)))
 
@@ -365,7 +400,7 @@ def edit(rng: Random, shots: Sequence[Shot], pieces: int) -> Edited:
     start = 0
     tail: list[Planes] = []
     join = "start"
-    weights = np.array(rng.choice([[0.45, 0.3, 0.1, 0.06, 0.05, 0.04], [0.1, 0.1, 0.02, 0.45, 0.2, 0.13]]))
+    weights = np.array(rng.choice([[0.4, 0.4, 0.1, 0.04, 0.03, 0.03], [0.1, 0.1, 0.02, 0.45, 0.2, 0.13]]))
     for _ in range(pieces):
         if join == "jump" or join == "punch":
             skip = int(rng.uniform(0.3, 5) * shot.fps)
@@ -387,12 +422,16 @@ def edit(rng: Random, shots: Sequence[Shot], pieces: int) -> Edited:
             frames = _disturb(rng, frames, fps)
         if join in ("hard", "jump", "punch"):
             at = len(out.frames)
+            if join == "hard" and rng.random() < 0.15:
+                _swish(rng, out.frames, frames)
             usual = [_difference(x, y) for x, y in zip(out.frames[-4:], out.frames[-3:], strict=False)]
             usual += [_difference(x, y) for x, y in zip(frames[:3], frames[1:4], strict=False)]
             if _difference(out.frames[-1], frames[0]) > max(2.0, 1.5 * max(usual, default=0.0)):
                 out.hard.append(at)
             else:
                 out.unsure.append(at)
+            if rng.random() < 0.15:
+                _blend_cut(rng, out.frames, frames)
         elif join != "start":
             n = min(len(tail), len(frames) - 4)
             mixed = _transition(rng, tail[:n], frames[:n], join)

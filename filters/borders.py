@@ -32,16 +32,20 @@ Profile = npt.NDArray[np.uint8]
 _BLACK = 24
 # A frame is black although this share of it (a logo, noise) is not.
 _BLACK_EXCEPT = 0.005
-# The line where a bar ends may be soft over 2 % of the picture: scaling and compression.
+# The line where a bar ends may be soft over 2 % of the picture (scaling, compression); there the picture is lit
+# over this share of what it is at its fullest.
 _SOFT = 0.02
+_STRAIGHT = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What is kept of the rows, or of the columns, of a picture: `brightest` pixel and `mean` of each."""
+    """What is kept of the rows, or of the columns, of a picture."""
 
     brightest: Profile
-    mean: Profile
+    """brightest pixel of each line"""
+    lit: Profile
+    """share of each line's pixels that are not black, times 255"""
 
 
 def is_black(luma_HW: Plane) -> bool:
@@ -53,9 +57,10 @@ def is_black(luma_HW: Plane) -> bool:
 def line_profile(luma_HW: Plane, axis: int) -> Lines:
     """Return the profile of the rows (`axis` 0) or columns (`axis` 1) of a picture."""
     across = 1 - axis
+    lit_HW = cv2.compare(luma_HW, _BLACK, cv2.CMP_GT)
     return Lines(
         cv2.reduce(luma_HW, across, cv2.REDUCE_MAX).ravel(),
-        cv2.reduce(luma_HW, across, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel().astype(np.uint8),
+        cv2.reduce(lit_HW, across, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel().astype(np.uint8),
     )
 
 
@@ -65,14 +70,14 @@ def bars_share(profiles: list[Lines]) -> float:
     `profiles` are of the same edge in one or more frames of one size.
     """
     brightest = np.max([lines.brightest for lines in profiles], axis=0)
-    mean = np.max([lines.mean for lines in profiles], axis=0)
-    lit = np.flatnonzero(brightest > _BLACK)
-    if lit.size == 0:
+    lit = np.max([lines.lit for lines in profiles], axis=0)
+    inside = np.flatnonzero(brightest > _BLACK)
+    if inside.size == 0:
         return 0.0
-    first, last = int(lit[0]), int(lit[-1])
+    first, last = int(inside[0]), int(inside[-1])
     soft = max(2, round(_SOFT * brightest.size))
-    straight = [mean[first : first + soft + 1].max(), mean[max(0, last - soft) : last + 1].max()]
-    if min(straight) <= _BLACK:
+    edges = lit[first : first + soft + 1].max(), lit[max(0, last - soft) : last + 1].max()
+    if min(edges) < _STRAIGHT * lit.max():
         return 0.0
     return float(2 * min(first, brightest.size - 1 - last) / brightest.size)
 
@@ -112,7 +117,7 @@ class BordersSignal:
         """Return the shares over the frames measured; null where none was; bars also where all are black."""
         frames = self._frames.within(start_frame, end_frame)
         seen = [lines for lines in frames if lines is not None]
-        shape = {(rows.mean.size, columns.mean.size) for rows, columns in seen}
+        shape = {(rows.lit.size, columns.lit.size) for rows, columns in seen}
         # A source that changes its size within a shot has no edge to speak of.
         bars = len(shape) == 1
         return {

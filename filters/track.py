@@ -38,17 +38,10 @@ class Track(Generic[T]):
 
 
 class Cadence:
-    """Says on which frames to measure: the first, then about one every `every_s`, whatever the frame rate.
+    """Says on which frames to measure: the first, then about one every `every_s`, whatever the frame rate."""
 
-    `jitter` (0 to 1, of `every_s`) delays each by a golden-ratio sequence, so that the grid cannot beat with
-    a pattern in the frames (every fifth one doubled, say): the same frames again for the same times.
-    """
-
-    _GOLDEN = (math.sqrt(5) - 1) / 2
-
-    def __init__(self, every_s: float, jitter: float = 0.0) -> None:
+    def __init__(self, every_s: float) -> None:
         self._every_s = every_s
-        self._jitter = jitter
         self._first_s: float | None = None
         self._next_s = -math.inf
 
@@ -59,9 +52,8 @@ class Cadence:
             return False
         if self._first_s is None:
             self._first_s = time_s
-        step = math.floor((time_s - self._first_s) / self._every_s + 1e-9) + 1
-        delay = self._jitter * math.modf(step * self._GOLDEN)[0]
-        self._next_s = self._first_s + (step + delay) * self._every_s
+        steps = math.floor((time_s - self._first_s) / self._every_s + 1e-9) + 1
+        self._next_s = self._first_s + steps * self._every_s
         return True
 
 

@@ -2,14 +2,14 @@
 
 A cache: it is rebuilt when the parts that it was made of change (their paths, sizes or times), and may be
 deleted at any time. It answers in milliseconds what a join over thousands of parts answers in seconds.
-Memory is bounded by DuckDB's limit, whatever the number of clips: rows are joined, sorted and written in a
-stream, and the sort spills to the run's scratch folder.
+Memory does not grow with the number of clips: a unit's parts hold that unit's clips and no others, so
+units are joined some at a time, and the joined rows sorted through buckets in the run's scratch folder.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,12 +21,14 @@ from shards.condition import MEMORY_BYTES, connect, quote
 from shards.errors import ConfigError, InputError, IntegrityError
 from shards.run import INDEX, Part, RunFiles
 from shards.schemas import CAPTION_STRUCT, column
+from shards.sorting import sorted_by_hash
 from shards.storage import Storage
-from shards.tables import BATCH_ROWS, check_schema, dataset, part_metadata, part_schema, write_batches
+from shards.tables import check_schema, dataset, part_metadata, part_schema, part_shape, write_batches
 
 __all__ = ["build_index"]
 
 _VERSION: Final = "1"
+_JOIN_ROWS: Final = 32768
 _NOT_BY_CLIP: Final = frozenset({"sources", "shots", "failures"})
 _KEY: Final = "clip_id"
 _PREFERRED: Final = "dense"
@@ -39,8 +41,15 @@ class _Table:
     """A table that has rows by clip: its parts and the columns that all of them have."""
 
     name: str
-    parts: tuple[Part, ...]
+    parts: Mapping[str, Part]
+    """by unit"""
     schema: pa.Schema
+    rows_of: Mapping[str, int]
+    """number of rows, by unit"""
+
+    @property
+    def rows(self) -> int:
+        return sum(self.rows_of.values())
 
     @property
     def fields(self) -> list[pa.Field]:
@@ -65,12 +74,11 @@ def build_index(run: RunFiles, memory_bytes: int = MEMORY_BYTES) -> str:
     tables = [_described(run.storage, name, parts) for name, parts in listed.items()]
     tables = [table for table in tables if _KEY in table.schema.names]
     _check_names(tables)
+    schema = _schema(tables)
     with run.storage.scratch() as scratch, connect(scratch, memory_bytes) as connection:
-        for table in tables:
-            paths = [part.path for part in table.parts]
-            connection.register(f"t_{table.name}", dataset(run.storage, paths, table.schema))
-        schema = _schema(tables)
-        batches = _checked(_joined(connection, tables, schema), connection, tables)
+        joined = (_joined(run.storage, connection, tables, units, schema) for units in _groups(tables[0]))
+        ordered = sorted_by_hash(joined, _KEY, tables[0].rows, scratch)
+        batches = (batch for table in _checked(ordered, run.storage, tables) for batch in table.to_batches())
         write_batches(run.storage, INDEX, schema, batches, {"parts": digest})
     return INDEX
 
@@ -101,9 +109,25 @@ def _stored_digest(storage: Storage) -> str | None:
 
 def _described(storage: Storage, name: str, parts: Sequence[Part]) -> _Table:
     schema = part_schema(storage, parts[0].path)
-    for part in parts[1:]:
-        check_schema(part_schema(storage, part.path), schema, str(storage.local(part.path)))
-    return _Table(name, tuple(parts), schema)
+    rows_of = {}
+    for part in parts:
+        found, rows_of[part.unit] = part_shape(storage, part.path)
+        check_schema(found, schema, str(storage.local(part.path)))
+    return _Table(name, {part.unit: part for part in parts}, schema, rows_of)
+
+
+def _groups(clips: _Table) -> Iterator[list[str]]:
+    """Yield units, so many at a time that they have about `_JOIN_ROWS` clips."""
+    group: list[str] = []
+    rows = 0
+    for unit, count in clips.rows_of.items():
+        group.append(unit)
+        rows += count
+        if rows >= _JOIN_ROWS:
+            yield group
+            group, rows = [], 0
+    if group:
+        yield group
 
 
 def _check_names(tables: Sequence[_Table]) -> None:
@@ -136,9 +160,22 @@ def _schema(tables: Sequence[_Table]) -> pa.Schema:
 
 
 def _joined(
-    connection: duckdb.DuckDBPyConnection, tables: Sequence[_Table], schema: pa.Schema
-) -> Generator[pa.RecordBatch]:
-    """Yield the joined rows in order of clip."""
+    storage: Storage,
+    connection: duckdb.DuckDBPyConnection,
+    tables: Sequence[_Table],
+    units: Sequence[str],
+    schema: pa.Schema,
+) -> pa.Table:
+    """Return the joined rows of some units, in no order."""
+    for table in tables:
+        paths = [table.parts[unit].path for unit in units if unit in table.parts]
+        rows = dataset(storage, paths, table.schema) if paths else table.schema.empty_table()
+        connection.register(f"t_{table.name}", rows)
+    result = connection.sql(_join_sql(tables)).to_arrow_table()
+    return result.rename_columns(schema.names).cast(schema)
+
+
+def _join_sql(tables: Sequence[_Table]) -> str:
     select = [f"t_clips.{quote(name)}" for name in tables[0].schema.names]
     joins = []
     captions = None
@@ -153,9 +190,7 @@ def _joined(
     else:
         select += ["said.captions", "said.best.caption", "said.best.caption_model"]
         joins.append(f"left join ({_captions_sql(captions)}) said using (clip_id)")
-    sql = f"select {', '.join(select)} from t_clips {' '.join(joins)} order by t_clips.clip_id"
-    for batch in connection.sql(sql).to_arrow_reader(BATCH_ROWS):
-        yield batch.rename_columns(schema.names).cast(schema)
+    return f"select {', '.join(select)} from t_clips {' '.join(joins)}"
 
 
 def _captions_sql(table: _Table) -> str:
@@ -170,33 +205,26 @@ def _captions_sql(table: _Table) -> str:
     """
 
 
-def _checked(
-    batches: Generator[pa.RecordBatch], connection: duckdb.DuckDBPyConnection, tables: Sequence[_Table]
-) -> Iterator[pa.RecordBatch]:
-    """Pass `batches` on; raise when a clip has two rows."""
-    last = ""
-    for batch in batches:
-        ids = batch.column(_KEY)
-        if batch.num_rows:
-            repeated = ids[0].as_py() == last or pc.any(pc.equal(ids[1:], ids[:-1])).as_py()
-            if repeated:
-                batches.close()  # frees the connection
-                raise IntegrityError(_duplicate(connection, tables))
+def _checked(ordered: Iterator[pa.Table], storage: Storage, tables: Sequence[_Table]) -> Iterator[pa.Table]:
+    """Pass on what is in order of clip; raise when a clip has two rows."""
+    last = None
+    for table in ordered:
+        ids = table[_KEY].combine_chunks()
+        if len(ids):
+            again = ids.filter(pc.equal(ids, pa.concat_arrays([pa.array([last], ids.type), ids[:-1]])))
+            if len(again):
+                raise IntegrityError(_duplicate(storage, tables, again[0].as_py()))
             last = ids[-1].as_py()
-        yield batch
+        yield table
 
 
-def _duplicate(connection: duckdb.DuckDBPyConnection, tables: Sequence[_Table]) -> str:
+def _duplicate(storage: Storage, tables: Sequence[_Table], clip: str) -> str:
     """Say which table has a clip twice."""
     for table in tables:
-        if table.name == "captions":
-            continue
-        found = connection.execute(
-            f"select clip_id from {quote(f't_{table.name}')} group by clip_id having count(*) > 1 limit 1"
-        ).fetchone()
-        if found:
-            return (
-                f"the table {table.name!r} has the clip {found[0]} twice: parts of an earlier input are in "
-                "the way; run `curate gc`"
-            )
-    return "a clip has two rows in the index"
+        rows = dataset(storage, [part.path for part in table.parts.values()], table.schema)
+        if table.name != "captions" and rows.count_rows(filter=pc.field(_KEY) == clip) > 1:
+            break
+    return (
+        f"the table {table.name!r} has the clip {clip} twice: parts of an earlier input are in the way; "
+        "run `curate gc`"
+    )

@@ -7,7 +7,8 @@ keeps its packed manifest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,14 +67,14 @@ def select(run: RunFiles, where: str, name: str) -> Selection:
     target = run.manifest_path(name)
     index = build_index(run)
     index_schema = part_schema(run.storage, index)
-    ids = pa.array(matching_ids(dataset(run.storage, [index], index_schema), where), pa.string())
+    ids = sorted(matching_ids(dataset(run.storage, [index], index_schema), where))
     total = missing = 0
 
     def picked() -> Iterator[pa.RecordBatch]:
         nonlocal total, missing
         for batch in iter_batches(run.storage, index, rows=BATCH_ROWS):
             total += batch.num_rows
-            chosen = batch.filter(pc.is_in(batch.column("clip_id"), value_set=ids))
+            chosen = batch.filter(_among(batch.column("clip_id"), ids))
             missing += chosen.column("caption").null_count
             yield _pointing(chosen, schema)
 
@@ -113,6 +114,14 @@ def selection_id(storage: Storage, path: str) -> str | None:
         return part_metadata(storage, path).get("selection", digest)
     except IntegrityError:
         return None
+
+
+def _among(clips: pa.Array, ids: Sequence[str]) -> pa.Array:
+    """Return which of `clips` are in `ids`; both in order, so only the span of `clips` is looked at."""
+    if not len(clips):
+        return pa.array([], pa.bool_())
+    span = slice(bisect_left(ids, clips[0].as_py()), bisect_right(ids, clips[-1].as_py()))
+    return pc.is_in(clips, value_set=pa.array(ids[span], pa.string()))
 
 
 def _pointing(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -28,6 +28,7 @@ __all__ = [
     "iter_batches",
     "part_metadata",
     "part_schema",
+    "part_shape",
     "read_parts",
     "read_table",
     "rows_to_table",
@@ -122,8 +123,13 @@ def part_metadata(storage: Storage, path: str) -> dict[str, str]:
 
 def part_schema(storage: Storage, path: str) -> pa.Schema:
     """Return the columns of the file at `path`, with their units."""
+    return part_shape(storage, path)[0]
+
+
+def part_shape(storage: Storage, path: str) -> tuple[pa.Schema, int]:
+    """Return the columns of the file at `path`, and how many rows it has."""
     with _opened(storage, path) as parquet:
-        return parquet.schema_arrow.remove_metadata()
+        return parquet.schema_arrow.remove_metadata(), parquet.metadata.num_rows
 
 
 def read_table(storage: Storage, path: str, columns: Sequence[str] | None = None) -> pa.Table:

@@ -51,7 +51,7 @@ def main() -> None:
         level=os.environ.get("CURATE_LOG", "WARNING"), format="%(levelname)s %(name)s: %(message)s"
     )
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False)  # an interrupt comes back as the code 130
     except CurateError as exc:
         if isinstance(exc, RunFailedError) and exc.trace:
             sys.stderr.write(exc.trace)
@@ -60,13 +60,14 @@ def main() -> None:
     except _UsageProblem as exc:
         _complain(f"{exc.format_message()}; see `curate --help`")  # type: ignore[attr-defined]
         code = USAGE
-    except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; run the same command again to go on")
+    except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:
         # The reader of our output (`| head`) has left: nothing to tell it, nothing went wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    if code == INTERRUPTED:
+        _complain("interrupted; run the same command again to go on")
     sys.exit(code or 0)
 
 

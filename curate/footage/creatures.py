@@ -181,7 +181,7 @@ def meadow(size: Size, seed: int, light: Light) -> Scene:
         draw(frame, cloud, place(cloud, view, size, at=(0.02 * time_s, -0.3), depth=14.0), wide=True)
         draw(frame, behind, place(behind, view, size, at=(0, 0.35), depth=5.0), wide=True)
         for row, bed in enumerate(beds):
-            wind = gust[40 + 9 * row, ((columns * 60 - 90 * time_s) % 256).astype(int)] - 0.45
+            wind = gust[40 + 9 * row, (columns * 60 - 90 * time_s).astype(int) % 256] - 0.45
             bend = unit * (0.2 * wind[None, :] + 0.02 * np.sin(6 * time_s + 9 * columns)[None, :]) * free**2
             moved = cv2.remap(bed.rgba, (map_x - bend).astype(np.float32), map_y, 1, borderMode=0)
             thing = Sprite(moved, bed.unit_px)

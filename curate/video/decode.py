@@ -24,8 +24,10 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from curate.video.bitstream import NalFraming, is_random_access, x264_sei
-from curate.video.source import SourceInfo, describe, open_container
+from curate.video.source import SourceInfo, declared_end_s, describe, open_container
 from shards.errors import SourceError
+
+_END_SLACK_S = 0.5
 
 __all__ = ["LinearDecoder", "PacketSink", "Picture"]
 
@@ -48,11 +50,17 @@ class _Clock:
 
     def __init__(self, stream: VideoStream, reliable: bool) -> None:
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        self._period = 1 / (rate * (stream.time_base or Fraction(1, 90_000)))
+        self._time_base = stream.time_base or Fraction(1, 90_000)
+        self._period = 1 / (rate * self._time_base)
         self._start = stream.start_time or 0
         self._last: int | None = None
         self._count = 0
         self.reliable = reliable
+
+    @property
+    def end_s(self) -> float | None:
+        """When the last picture ends; None before the first."""
+        return None if self._last is None else float((self._last + self._period) * self._time_base)
 
     def stamp(self, pts: int | None) -> int:
         """Return `pts` if it can be believed, else the best guess: even spacing, or just after the last."""
@@ -251,7 +259,12 @@ class LinearDecoder:
             self._harm = (min(pts, self._harm[0]), self._harm[1])
 
     def _check_length(self) -> None:
-        """Notice a file that ends before its index does."""
-        indexed = len(self.stream.index_entries)
-        if "mp4" in self._container.format.name and self._packets < indexed:
-            self._note(None, f"the file ends after {self._packets} of {indexed} packets")
+        """Notice a file that ends before its own index or header says."""
+        if "mp4" in self._container.format.name:
+            indexed = len(self.stream.index_entries)
+            if self._packets < indexed:
+                self._note(None, f"the file ends after {self._packets} of {indexed} packets")
+            return
+        declared_s, end_s = declared_end_s(self._container, self.stream), self._clock.end_s
+        if declared_s is not None and end_s is not None and end_s < declared_s - _END_SLACK_S:
+            self._note(None, f"the file ends at {end_s:.1f} s of {declared_s:.1f} s declared")

@@ -9,8 +9,20 @@ Source: ISO/IEC 14496-12, 8.2.2 (mvhd), 8.3.2 (tkhd), 8.6.6 (elst).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
-__all__ = ["set_presented_duration"]
+__all__ = ["movie_clock", "set_presented_duration"]
+
+_MIN_TIMESCALE = 1_000
+
+
+def movie_clock(time_base: Fraction) -> tuple[int, int]:
+    """Return (ticks a second, ticks a unit of `time_base`) of an mp4 that keeps its times exactly.
+
+    Very coarse clocks (AVIF: one tick a second) are refined, as readers round on them.
+    """
+    finer = -(-_MIN_TIMESCALE // time_base.denominator)
+    return time_base.denominator * finer, time_base.numerator * finer
 
 
 def set_presented_duration(media: bytearray, duration: int) -> bool:

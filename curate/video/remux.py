@@ -17,7 +17,7 @@ import av
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from curate.video.mp4 import set_presented_duration
+from curate.video.mp4 import movie_clock, set_presented_duration
 
 __all__ = ["CopiedPacket", "copy_span"]
 
@@ -42,7 +42,7 @@ def copy_span(
     """
     time_base = template.time_base
     assert time_base is not None
-    scale, factor = time_base.denominator, time_base.numerator
+    scale, factor = movie_clock(time_base)
     dts = _decoding_times([packet.pts for packet in packets])
     buffer = io.BytesIO()
     options = {"movie_timescale": str(scale), "video_track_timescale": str(scale), "fflags": "+bitexact"}

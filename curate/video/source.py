@@ -142,6 +142,27 @@ def describe(
     )
 
 
+def declared_end_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """Return when the video ends by its header; None where the container says nothing of its own.
+
+    Matroska writers leave a tag for each track; the duration of the file is that of its longest track.
+    """
+    name = container.format.name
+    if "matroska" in name:
+        tag = stream.metadata.get("DURATION")
+        if tag is not None:
+            try:
+                hours, minutes, seconds = tag.split(":")
+                return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+            except ValueError:
+                return None
+        alone = len(container.streams) == 1
+        return container.duration / 1_000_000 if alone and container.duration is not None else None
+    if name == "avi" and stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None
+
+
 def _transcode_reason(stream: VideoStream, codec: str, is_image: bool, reliable_pts: bool) -> str | None:
     if is_image:
         return "image"

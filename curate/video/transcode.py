@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from curate.video.decode import LinearDecoder, Picture
 from curate.video.geometry import Orientation
+from curate.video.mp4 import movie_clock
 from curate.video.source import SourceInfo
 from shards.errors import CutError
 
@@ -48,7 +49,7 @@ class Transcoder:
         Raises CutError where the second decode does not give as many, or the encoder fails.
         """
         info = self._info
-        scale, factor = info.time_base.denominator, info.time_base.numerator
+        scale, factor = movie_clock(info.time_base)
         buffer = io.BytesIO()
         options = {"movie_timescale": str(scale), "video_track_timescale": str(scale), "fflags": "+bitexact"}
         count = 0
@@ -119,7 +120,7 @@ class Transcoder:
         context = stream.codec_context
         context.width, context.height = frame.width, frame.height
         context.pix_fmt = frame.format.name
-        context.time_base = Fraction(1, info.time_base.denominator)
+        context.time_base = Fraction(1, movie_clock(info.time_base)[0])
         context.thread_count = 1
         context.gop_size = max(1, ceil(rate * Fraction(_KEY_EVERY_S)))
         context.max_b_frames = 0

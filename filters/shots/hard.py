@@ -12,6 +12,8 @@ Cost: about 1 ms a candidate; candidates are the few gaps that stand out of thei
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -20,7 +22,7 @@ import numpy.typing as npt
 from curate.frames import Plane
 from filters.shots.planes import TinyFrame, chroma_distance, luma_distance
 
-__all__ = ["FEATURES", "gap_features", "stands_out"]
+__all__ = ["FEATURES", "Warp", "detail", "gap_features", "log", "ncc", "stands_out", "warp"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -33,7 +35,7 @@ _DUPLICATE = 0.1
 _PATCH = 12
 
 FEATURES = (
-    "luma", "chroma", "near_less", "near_more", "far_less", "far_more", "median", "second",
+    "luma", "chroma", "near_less", "near_more", "far_less", "far_more", "median", "first", "second", "third",
     "cross_least", "cross_mean", "inner_most", "block", "back",
     "q25", "q50", "q75", "q95", "spread", "histogram", "histogram_centred",
     "mean_change", "brighter", "darker_std", "gain_left", "ncc", "edges_kept",
@@ -51,14 +53,14 @@ def stands_out(gaps: Sequence[float], at: int) -> bool:
     return not around or here > 1.3 * around[len(around) // 2]
 
 
-def _log(value: float) -> float:
+def log(value: float) -> float:
     return float(np.log(value + _FLOOR))
 
 
 def gap_features(before: Sequence[TinyFrame], after: Sequence[TinyFrame], reach: int) -> Floats:
     """Return the features of the gap between `before[-1]` and `after[0]`, in the order of `FEATURES`.
 
-    Both sides hold at least one frame; `reach` is the neighbourhood in frames for 0.25 s. At the ends of a
+    Both sides hold at least one frame; `reach` is the neighbourhood in frames for 0.5 s. At the ends of a
     source sides are short, and what is missing repeats the nearest.
     """
     p, q = before[-1], after[0]
@@ -78,20 +80,20 @@ def _ratios(before: Sequence[TinyFrame], after: Sequence[TinyFrame], reach: int)
     luma, chroma = luma_distance(p, q), chroma_distance(p, q)
     here = luma + chroma
     left, right = _gaps(before[-1 - reach :])[::-1], _gaps(after[: reach + 1])
-    near = [_log(here) - _log(max(side[:NEAR], default=0.0)) for side in (left, right)]
-    far = [_log(here) - _log(max(side, default=0.0)) for side in (left, right)]
+    near = [log(here) - log(max(side[:NEAR], default=0.0)) for side in (left, right)]
+    far = [log(here) - log(max(side, default=0.0)) for side in (left, right)]
     moving = sorted(g for g in left + right if g > _DUPLICATE)
     median = moving[len(moving) // 2] if moving else 0.0
-    second = moving[-2] if len(moving) > 1 else 0.0
+    first, second, third = ([0.0, 0.0, 0.0, *moving])[:-4:-1]
     return [
-        _log(luma), _log(chroma), min(near), max(near), min(far), max(far),
-        _log(here) - _log(median), _log(here) - _log(second),
+        log(luma), log(chroma), min(near), max(near), min(far), max(far),
+        log(here) - log(median), log(here) - log(first), log(here) - log(second), log(here) - log(third),
     ]  # fmt: skip
 
 
 def _states(before: Sequence[TinyFrame], after: Sequence[TinyFrame], reach: int) -> list[float]:
     """Compare distances across the gap with distances on either side of it."""
-    steps = (0, 1, 3, reach)
+    steps = (0, 1, 3, reach // 2)
     left = [before[-1 - min(s, len(before) - 1)] for s in steps]
     right = [after[min(s, len(after) - 1)] for s in steps]
     cross = [luma_distance(a, b) for a in left for b in right]
@@ -101,11 +103,11 @@ def _states(before: Sequence[TinyFrame], after: Sequence[TinyFrame], reach: int)
     back = min(min(luma_distance(left[0], f) for f in right[1:]), min(luma_distance(right[0], f) for f in left[1:]))
     here = cross[0]
     return [
-        _log(least) - _log(here),
-        _log(mean) - _log(here),
-        _log(max(inner)) - _log(here),
-        _log(least) - _log(max(inner)),
-        _log(back) - _log(here),
+        log(least) - log(here),
+        log(mean) - log(here),
+        log(max(inner)) - log(here),
+        log(least) - log(max(inner)),
+        log(back) - log(here),
     ]
 
 
@@ -118,7 +120,7 @@ def _pair(p: TinyFrame, q: TinyFrame) -> list[float]:
     """Compare the two frames at the gap, without motion."""
     a, b = p.small_hw.astype(np.float32), q.small_hw.astype(np.float32)
     difference = np.abs(a - b)
-    q25, q50, q75, q95 = (_log(v) for v in np.quantile(difference, (0.25, 0.5, 0.75, 0.95)))
+    q25, q50, q75, q95 = (log(v) for v in np.quantile(difference, (0.25, 0.5, 0.75, 0.95)))
     cells = cv2.resize(difference, (8, 6), interpolation=cv2.INTER_AREA)
     spread = float(np.mean(cells > 0.5 * difference.mean()))
     mean_a, mean_b = float(a.mean()), float(b.mean())
@@ -128,17 +130,17 @@ def _pair(p: TinyFrame, q: TinyFrame) -> list[float]:
     centred = float(np.abs(_histogram(p.small_hw) - _histogram(moved)).sum())
     std_a, std_b = float(a.std()), float(b.std())
     covariance = float(np.mean((a - mean_a) * (b - mean_b)))
-    ncc = (covariance + 1) / (std_a * std_b + 1)
+    same = (covariance + 1) / (std_a * std_b + 1)
     # What gain and offset cannot explain, of the brighter-contrast frame's variance.
     left = 1 - covariance**2 / (std_a**2 * std_b**2 + 1)
-    ea, eb = _detail(p.mid_HW), _detail(q.mid_HW)
+    ea, eb = detail(p.mid_HW), detail(q.mid_HW)
     return [
         q25, q50, q75, q95, spread, histogram, centred,
-        abs(mean_a - mean_b), max(mean_a, mean_b), min(std_a, std_b), left, ncc, _ncc(ea, eb),
+        abs(mean_a - mean_b), max(mean_a, mean_b), min(std_a, std_b), left, same, ncc(ea, eb),
     ]  # fmt: skip
 
 
-def _detail(plane: Plane) -> Floats:
+def detail(plane: Plane) -> Floats:
     """Return local structure without light: the plane less its blur, over its local contrast."""
     x = plane.astype(np.float32)
     high = x - cv2.boxFilter(x, -1, (_PATCH + 1, _PATCH + 1))
@@ -146,45 +148,67 @@ def _detail(plane: Plane) -> Floats:
     return np.asarray(high / (contrast + 2), np.float32)
 
 
-def _ncc(a: Floats, b: Floats) -> float:
+def ncc(a: Floats, b: Floats) -> float:
     return float(np.sum(a * b) / (np.sqrt(np.sum(a * a) * np.sum(b * b)) + 1e-3))
 
 
-_flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-_flow.setFinestScale(1)
+@cache
+def _dis() -> cv2.DISOpticalFlow:
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    flow.setFinestScale(1)
+    return flow
 
 
-def _warp(a: TinyFrame, b: TinyFrame) -> tuple[float, float, float, float, float, float]:
-    """Move `b` onto `a` by dense optical flow.
+@cache
+def _grid(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+    height, width = shape
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    return x, y
 
-    Returns what is left: mean and median absolute residual (gray levels), share of cells with much residual,
-    correlation of detail, mean length of the flow (px), its roughness (px).
-    """
+
+@dataclass(frozen=True, slots=True)
+class Warp:
+    """What is left between two frames once one is moved onto the other."""
+
+    mean: float
+    """absolute residual, gray levels"""
+    median: float
+    cells: float
+    """share of cells with much residual"""
+    ncc: float
+    """correlation of detail"""
+    length: float
+    """mean of the flow's components, px of the mid plane"""
+    rough: float
+    """mean deviation of the flow from its blur, px"""
+
+
+def warp(a: TinyFrame, b: TinyFrame) -> Warp:
+    """Move `b` onto `a` by dense optical flow (DIS, ultrafast)."""
     x, y = a.mid_HW, b.mid_HW
-    flow = _flow.calc(x, y, None)
-    height, width = x.shape
-    grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    flow = _dis().calc(x, y, None)
+    grid_x, grid_y = _grid(x.shape)
     warped = cv2.remap(y, grid_x + flow[..., 0], grid_y + flow[..., 1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
     residual = cv2.absdiff(x, warped)
-    ncc = _ncc(_detail(x), _detail(warped))
+    kept = ncc(detail(x), detail(warped))
     cells = cv2.resize(residual, (16, 9), interpolation=cv2.INTER_AREA)
     length = float(np.abs(flow).mean())
     rough = float(np.abs(flow - cv2.boxFilter(flow, -1, (9, 9))).mean())
     mean = float(residual.mean())
-    return mean, float(np.median(residual)), float(np.mean(cells > 12)), ncc, length, rough
+    return Warp(mean, float(np.median(residual)), float(np.mean(cells > 12)), kept, length, rough)
 
 
 def _moved(before: Sequence[TinyFrame], after: Sequence[TinyFrame]) -> list[float]:
     """Compare what motion leaves at the gap with what it leaves beside it."""
     p, q = before[-1], after[0]
-    mean, median, cells, ncc, length, rough = _warp(p, q)
-    beside = [_warp(side[i], side[j]) for side, i, j in ((before, -2, -1), (after, 0, 1)) if len(side) > 1]
-    usual = max((b[0] for b in beside), default=0.0)
-    usual_ncc = min((b[3] for b in beside), default=1.0)
-    usual_length = max((b[4] for b in beside), default=0.0)
-    usual_rough = max((b[5] for b in beside), default=0.0)
+    here = warp(p, q)
+    beside = [warp(side[i], side[j]) for side, i, j in ((before, -2, -1), (after, 0, 1)) if len(side) > 1]
+    mean = max((b.mean for b in beside), default=0.0)
+    kept = min((b.ncc for b in beside), default=1.0)
+    length = max((b.length for b in beside), default=0.0)
+    rough = max((b.rough for b in beside), default=0.0)
     return [
-        _log(mean), _log(mean) - _log(usual), _log(mean) - _log(luma_distance(p, q)), ncc, usual_ncc - ncc,
-        _log(median), cells,
-        _log(length), _log(length) - _log(usual_length), _log(rough), _log(rough) - _log(usual_rough),
+        log(here.mean), log(here.mean) - log(mean), log(here.mean) - log(luma_distance(p, q)),
+        here.ncc, kept - here.ncc, log(here.median), here.cells,
+        log(here.length), log(here.length) - log(length), log(here.rough), log(here.rough) - log(rough),
     ]  # fmt: skip
