@@ -74,7 +74,10 @@ def _lit(planes: Planes, gain: float, offset: float) -> Planes:
     y, u, v = planes
     y = cv2.convertScaleAbs(np.maximum(y.astype(np.float32) * gain + offset, 0))
     colour = float(np.clip(gain, 0, 1.2))
-    return (y, *(np.clip((c.astype(np.float32) - 128) * colour + 128, 0, 255).astype(np.uint8) for c in (u, v)))
+    return (
+        y,
+        *(np.clip((c.astype(np.float32) - 128) * colour + 128, 0, 255).astype(np.uint8) for c in (u, v)),
+    )
 
 
 def _mix(a: Planes, b: Planes, share: float) -> Planes:
@@ -131,14 +134,18 @@ def _wear(rng: Random, frames: list[Planes]) -> list[Planes]:
     """Wear a whole edit: noise, JPEG blocks, letterbox."""
     if rng.random() < 0.25:
         sigma = rng.uniform(1, 6)
-        frames = [(np.clip(y + rng.normal(0, sigma, y.shape), 0, 255).astype(np.uint8), u, v) for y, u, v in frames]
+        frames = [
+            (np.clip(y + rng.normal(0, sigma, y.shape), 0, 255).astype(np.uint8), u, v) for y, u, v in frames
+        ]
     if rng.random() < 0.25:
         quality = int(rng.integers(8, 40))
         group = int(rng.integers(1, 4))
 
         def coarse(i: int, planes: Planes) -> Planes:
             q = quality + (15 if i % (4 * group) == 0 else 0)
-            return _map(planes, lambda p: cv2.imdecode(cv2.imencode(".jpg", p, [1, q])[1], cv2.IMREAD_GRAYSCALE))
+            return _map(
+                planes, lambda p: cv2.imdecode(cv2.imencode(".jpg", p, [1, q])[1], cv2.IMREAD_GRAYSCALE)
+            )
 
         frames = [coarse(i, f) for i, f in enumerate(frames)]
     if rng.random() < 0.15:
@@ -211,10 +218,14 @@ def _caption(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
             text = "".join(chr(c) for c in rng.integers(65, 91, int(rng.integers(5, 22))))
             scale = rng.uniform(0.4, 1.2)
             at = (int(left * width), int((top + 0.12 * (line + 1)) * height))
-            cv2.putText(mask, text, at, cv2.FONT_HERSHEY_DUPLEX, scale, 1.0, int(rng.integers(1, 4)), cv2.LINE_AA)
+            cv2.putText(
+                mask, text, at, cv2.FONT_HERSHEY_DUPLEX, scale, 1.0, int(rng.integers(1, 4)), cv2.LINE_AA
+            )
     else:
         size = rng.uniform(0.08, 0.3)
-        mask[int(top * height) : int((top + size) * height), int(left * width) : int((left + 2 * size) * width)] = 1
+        mask[
+            int(top * height) : int((top + size) * height), int(left * width) : int((left + 2 * size) * width)
+        ] = 1
     start = int(rng.integers(len(frames)))
     end = start + int(rng.uniform(0.3, 4) * fps)
     value = float(rng.choice([255, 240, 0, 20, 180]))
@@ -280,7 +291,9 @@ def _whip(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
 def _zoom(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
     a, b = rng.uniform(0.3, 1.0, 2)
     n = max(1, len(frames) - 1)
-    return [_crop(f, (1 - s) / 2, (1 - s) / 2, s) for i, f in enumerate(frames) for s in [a + (b - a) * i / n]]
+    return [
+        _crop(f, (1 - s) / 2, (1 - s) / 2, s) for i, f in enumerate(frames) for s in [a + (b - a) * i / n]
+    ]
 
 
 def _shake(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
@@ -317,7 +330,9 @@ def _disturb(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
 # --- transitions -----------------------------------------------------------------------------------------
 
 
-def _wipe_mask(rng: Random, shape: tuple[int, ...], share: float, kind: int, angle: float) -> npt.NDArray[np.float32]:
+def _wipe_mask(
+    rng: Random, shape: tuple[int, ...], share: float, kind: int, angle: float
+) -> npt.NDArray[np.float32]:
     height, width = shape
     gy, gx = np.mgrid[:height, :width].astype(np.float32)
     gy, gx = gy / height - 0.5, gx / width - 0.5
@@ -404,7 +419,11 @@ def edit(rng: Random, shots: Sequence[Shot], pieces: int) -> Edited:
     for _ in range(pieces):
         if join == "jump" or join == "punch":
             skip = int(rng.uniform(0.3, 5) * shot.fps)
-            start = start + skip if start + skip < len(shot) - 8 else max(0, int(rng.integers(max(1, len(shot) - 8))))
+            start = (
+                start + skip
+                if start + skip < len(shot) - 8
+                else max(0, int(rng.integers(max(1, len(shot) - 8))))
+            )
         elif join != "start":
             shot = shots[int(rng.integers(len(shots)))]
             start = int(rng.integers(max(1, len(shot) - 8)))
@@ -457,7 +476,10 @@ def edit(rng: Random, shots: Sequence[Shot], pieces: int) -> Edited:
 def _repeat(rng: Random, edited: Edited) -> None:
     """Show frames more than once, as conversions of frame rates do; moves the truth along."""
     kind = int(rng.integers(3))
-    times = [2 if kind == 0 else (2 if i % 5 == 4 else 1) if kind == 1 else (2 + i % 2) for i in range(len(edited.frames))]
+    times = [
+        2 if kind == 0 else (2 if i % 5 == 4 else 1) if kind == 1 else (2 + i % 2)
+        for i in range(len(edited.frames))
+    ]
     place = np.concatenate([[0], np.cumsum(times)]).astype(int).tolist()
     edited.frames = [f for f, n in zip(edited.frames, times, strict=True) for _ in range(n)]
     edited.fps *= sum(times) / len(times)

@@ -31,7 +31,7 @@ NAMES = (
 _NEUTRALS = frozenset(NAMES[:5])
 _CODE = {name: code for code, name in enumerate(NAMES)}
 
-_NEUTRAL_CHROMA = 9.0
+_NEUTRAL_CHROMA, _NEUTRAL_CHROMA_BLUE = 9.0, 13.0
 _GRAY_CHROMA = 7.0
 # Of 255: what JPEG leaves of black.
 _BLACK = 24
@@ -78,7 +78,8 @@ def name_colors(picture_HWC: Picture) -> Labels:
         codes.append(_CODE[name])
 
     # The first rule that holds names the pixel. Dark pixels have little colour whatever their chroma.
-    neutral = chroma < _NEUTRAL_CHROMA
+    # CIELAB makes much of the blue in a slate gray.
+    neutral = chroma < np.where((hue >= 222) & (hue < 309), _NEUTRAL_CHROMA_BLUE, _NEUTRAL_CHROMA)
     rule((light < 16) & (chroma < 20), "black")
     rule(neutral & (light < 38), "dark gray")
     rule(neutral & (light < 68), "gray")
@@ -88,6 +89,7 @@ def name_colors(picture_HWC: Picture) -> Labels:
     rule(rosy & (light >= 42), "pink")
     rule(rosy, "dark red")
     reddish = hue < 50
+    rule(reddish & (light >= 58) & (hue >= 40) & (chroma >= 55), "orange")
     rule(reddish & (light >= 62), "pink")
     faded = (chroma < 26) | ((hue >= 42) & (chroma < 40))
     rule(reddish & faded & (light < 25), "dark brown")
@@ -103,7 +105,7 @@ def name_colors(picture_HWC: Picture) -> Labels:
     rule(golden & (chroma < 35) & (light >= 70), "beige")
     rule(golden & (light >= 65), "yellow")
     rule(golden & (hue < 96) & (chroma < 35), "brown")
-    rule(golden, "olive green")
+    rule(golden | ((hue < 122) & (light < 65)), "olive green")
     greenish = hue < 168
     rule(greenish & (light < 32), "dark green")
     rule(greenish & (light >= 78) & (chroma < 90), "light green")

@@ -65,12 +65,15 @@ class SignalsEngine:
                 f"the engine 'signals' writes the caption variants {', '.join(_VARIANTS)}; "
                 f"leave out {request.variant!r} or name another engine"
             )
-        pictures = [decode_reduced(sample.jpeg) for sample in request.samples]
-        seen = [picture for picture in pictures if picture is not None]
-        if not pictures or len(seen) < len(pictures):
-            what = "no samples" if not pictures else f"sample {pictures.index(None)} cannot be decoded"
-            return self._result(request, "error", "", what)
-        return self._result(request, "ok", write(_measured(request.measured, seen)), "")
+        if not request.samples:
+            return self._result(request, "error", "", "no samples")
+        pictures = []
+        for number, sample in enumerate(request.samples):
+            picture = decode_reduced(sample.jpeg)
+            if picture is None:
+                return self._result(request, "error", "", f"sample {number} cannot be decoded")
+            pictures.append(picture)
+        return self._result(request, "ok", write(_measured(request.measured, pictures)), "")
 
     def _result(self, request: CaptionRequest, status: Status, text: str, message: str) -> CaptionResult:
         return CaptionResult(request.clip_id, status, text, None, None, self.model, message)

@@ -95,7 +95,8 @@ class StagePlan:
     """A stage with checked options."""
 
     name: str
-    cls: type[Stage] | type[Split]
+    cls: type[Any]
+    """a Stage, or Split"""
     options: Options
 
 

@@ -5,7 +5,7 @@ scene has dark edges too, but no such line. Bars come in pairs: what is counted 
 that a dark floor is no bar. Rows and columns are those of the stored picture; in a source that is shown
 turned by 90 degrees, `letterbox_share` is of the bars at its left and right.
 
-Cost: 0.05 ms a frame measured, four a second; it keeps two lines of the picture for each.
+Cost: 0.06 ms a frame measured, two a second; it keeps two lines of the picture for each.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Profile = npt.NDArray[np.uint8]
 _BLACK = 24
 # A frame is black although this share of it (a logo, noise) is not.
 _BLACK_EXCEPT = 0.005
-# The line where a bar ends may be soft over 2 % of the picture (scaling, compression); there the picture is lit
-# over this share of what it is at its fullest.
+# The line where a bar ends may be soft over 2 % of the picture (scaling, compression); there the picture is
+# lit over this share of what it is at its fullest.
 _SOFT = 0.02
 _STRAIGHT = 0.6
 
@@ -50,14 +50,13 @@ class Lines:
 
 def is_black(luma_HW: Plane) -> bool:
     """Return whether at most 0.5 % of the picture is brighter than 24 of 255."""
-    brighter: int = cv2.countNonZero(cv2.compare(luma_HW, _BLACK, cv2.CMP_GT))
-    return bool(brighter <= _BLACK_EXCEPT * luma_HW.size)
+    return bool(np.count_nonzero(luma_HW > _BLACK) <= _BLACK_EXCEPT * luma_HW.size)
 
 
 def line_profile(luma_HW: Plane, axis: int) -> Lines:
     """Return the profile of the rows (`axis` 0) or columns (`axis` 1) of a picture."""
     across = 1 - axis
-    lit_HW = cv2.compare(luma_HW, _BLACK, cv2.CMP_GT)
+    _, lit_HW = cv2.threshold(luma_HW, _BLACK, 255, cv2.THRESH_BINARY)
     return Lines(
         cv2.reduce(luma_HW, across, cv2.REDUCE_MAX).ravel(),
         cv2.reduce(lit_HW, across, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel().astype(np.uint8),
@@ -85,7 +84,7 @@ def bars_share(profiles: list[Lines]) -> float:
 class BordersOptions(Options):
     """When borders are looked for."""
 
-    every_s: float = Field(0.25, gt=0, description="one frame about every so often")
+    every_s: float = Field(0.5, gt=0, description="one frame about every so often")
 
 
 class BordersSignal:

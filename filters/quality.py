@@ -3,7 +3,7 @@
 All are means over the frames measured. They are of the small planes (320 px at most): a picture that is soft
 only at its full size passes for sharp here.
 
-Cost: 0.25 ms a frame measured, four a second: 0.03 ms a frame at 30 frames a second.
+Cost: 0.2 ms a frame measured, two a second: 0.015 ms a frame at 30 frames a second.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ def sharpness(luma_HW: Plane) -> float | None:
     photographs lie at 0.4 to 0.8. None for a picture without any gradient.
     """
     values: list[float] = []
-    luma = luma_HW.astype(np.float32)
-    for axis in (0, 1):
-        if luma.shape[axis] < 2:
+    for axis, box in enumerate(((1, _BLUR_PX), (_BLUR_PX, 1))):
+        if luma_HW.shape[axis] < 2:
             continue
-        box = (1, _BLUR_PX) if axis == 0 else (_BLUR_PX, 1)
-        blurred = cv2.blur(luma, box, borderType=cv2.BORDER_REFLECT_101)
-        edges, soft_edges = (_steps(plane, axis) for plane in (luma, blurred))
+        # Sums in place of means: exact in 16 bit, at half the memory of float32.
+        edges = cv2.multiply(_steps(luma_HW, axis), _BLUR_PX, dtype=cv2.CV_16U)
+        blurred = cv2.boxFilter(luma_HW, cv2.CV_16U, box, normalize=False, borderType=cv2.BORDER_REFLECT_101)
         total = cv2.sumElems(edges)[0]
         if total > 0:
-            _, lost = cv2.threshold(cv2.subtract(edges, soft_edges), 0, 0, cv2.THRESH_TOZERO)
+            # Subtraction of unsigned numbers stops at zero.
+            lost = cv2.subtract(edges, _steps(blurred, axis))
             values.append(cv2.sumElems(lost)[0] / total)
     return min(values) if values else None
 
 
-def _steps(plane_HW: np.ndarray[tuple[int, ...], np.dtype[np.float32]], axis: int) -> cv2.typing.MatLike:
+def _steps(plane_HW: cv2.typing.MatLike, axis: int) -> cv2.typing.MatLike:
     """Return the absolute differences of neighbours along `axis`."""
     before, after = (plane_HW[:-1], plane_HW[1:]) if axis == 0 else (plane_HW[:, :-1], plane_HW[:, 1:])
     return cv2.absdiff(after, before)
@@ -73,12 +73,10 @@ class Light:
 
 def measure_light(luma_HW: Plane) -> Light:
     """Return mean, RMS contrast (Peli, "Contrast in complex images", JOSA A 7, 1990) and clipped shares."""
-    levels = np.arange(256)
-    share = cv2.calcHist([luma_HW], [0], None, [256], [0, 256]).ravel().astype(np.float64) / luma_HW.size
-    level = float(share @ levels)
-    variance = float(share @ (levels - level) ** 2)
+    mean, deviation = cv2.meanStdDev(luma_HW)
+    dark, bright = np.count_nonzero(luma_HW <= _DARK), np.count_nonzero(luma_HW >= _BRIGHT)
     return Light(
-        level / 255, variance**0.5 / 255, float(share[: _DARK + 1].sum()), float(share[_BRIGHT:].sum())
+        float(mean[0, 0]) / 255, float(deviation[0, 0]) / 255, dark / luma_HW.size, bright / luma_HW.size
     )
 
 
@@ -113,7 +111,7 @@ def measure_chroma(u_hw: Plane, v_hw: Plane) -> Chroma:
 class QualityOptions(Options):
     """When quality is measured."""
 
-    every_s: float = Field(0.25, gt=0, description="one frame about every so often")
+    every_s: float = Field(0.5, gt=0, description="one frame about every so often")
 
 
 class QualitySignal:

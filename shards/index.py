@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shards.condition import MEMORY_BYTES, connect, quote
-from shards.errors import ConfigError, InputError, IntegrityError
+from shards.errors import ConfigError, InputError, IntegrityError, StorageError
 from shards.run import INDEX, Part, RunFiles
 from shards.schemas import CAPTION_STRUCT, column
 from shards.sorting import sorted_by_hash
@@ -28,7 +28,8 @@ from shards.tables import check_schema, dataset, part_metadata, part_schema, par
 __all__ = ["build_index"]
 
 _VERSION: Final = "1"
-_JOIN_ROWS: Final = 32768
+_ROWS_AT_ONCE: Final = 32768
+"""joined or sorted in memory; with an embedding of 768 floats that is about 130 MB"""
 _NOT_BY_CLIP: Final = frozenset({"sources", "shots", "failures"})
 _KEY: Final = "clip_id"
 _PREFERRED: Final = "dense"
@@ -77,7 +78,7 @@ def build_index(run: RunFiles, memory_bytes: int = MEMORY_BYTES) -> str:
     schema = _schema(tables)
     with run.storage.scratch() as scratch, connect(scratch, memory_bytes) as connection:
         joined = (_joined(run.storage, connection, tables, units, schema) for units in _groups(tables[0]))
-        ordered = sorted_by_hash(joined, _KEY, tables[0].rows, scratch)
+        ordered = sorted_by_hash(joined, _KEY, tables[0].rows, scratch, _ROWS_AT_ONCE)
         batches = (batch for table in _checked(ordered, run.storage, tables) for batch in table.to_batches())
         write_batches(run.storage, INDEX, schema, batches, {"parts": digest})
     return INDEX
@@ -117,13 +118,13 @@ def _described(storage: Storage, name: str, parts: Sequence[Part]) -> _Table:
 
 
 def _groups(clips: _Table) -> Iterator[list[str]]:
-    """Yield units, so many at a time that they have about `_JOIN_ROWS` clips."""
+    """Yield units, so many at a time that they have about `_ROWS_AT_ONCE` clips."""
     group: list[str] = []
     rows = 0
     for unit, count in clips.rows_of.items():
         group.append(unit)
         rows += count
-        if rows >= _JOIN_ROWS:
+        if rows >= _ROWS_AT_ONCE:
             yield group
             group, rows = [], 0
     if group:
@@ -171,7 +172,11 @@ def _joined(
         paths = [table.parts[unit].path for unit in units if unit in table.parts]
         rows = dataset(storage, paths, table.schema) if paths else table.schema.empty_table()
         connection.register(f"t_{table.name}", rows)
-    result = connection.sql(_join_sql(tables)).to_arrow_table()
+    try:
+        result = connection.sql(_join_sql(tables)).to_arrow_table()
+    except duckdb.Error as exc:  # out of memory, or of room to spill
+        reason = " ".join(str(exc).partition("\n")[0].split())
+        raise StorageError(f"{storage.root}: the tables cannot be joined: {reason}") from exc
     return result.rename_columns(schema.names).cast(schema)
 
 

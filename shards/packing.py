@@ -42,13 +42,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class PackResult:
-    """What a selection's folder holds after packing; `packed` is False when it held that already."""
+    """What a selection's folder holds after packing."""
 
     folder: str
+    """path within the run"""
     clips: int
     shards: int
     bytes: int
+    """of the shards"""
     packed: bool
+    """False when the folder held all that already"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ def pack(
     stored = json.dumps({key: asdict(value) for key, value in sorted(files.items())})
     packed = kept | {"selection": selection, "options": options, "files": stored}
     write_batches(storage, manifest, schema, _relocated(job, *placed), packed)
-    return _result(storage, folder, clips, files, packed=True)
+    return _result(folder, clips, files, packed=True)
 
 
 def _done(storage: Storage, folder: str, clips: int, metadata: Mapping[str, str]) -> PackResult | None:
@@ -132,14 +135,12 @@ def _done(storage: Storage, folder: str, clips: int, metadata: Mapping[str, str]
     expected = {f"{folder}/{key}": value.bytes for key, value in files.items()}
     if {path: there.get(path) for path in shards_of(storage, folder)} != expected:
         return None
-    return _result(storage, folder, clips, files, packed=False)
+    return _result(folder, clips, files, packed=False)
 
 
-def _result(
-    storage: Storage, folder: str, clips: int, files: Mapping[str, FileDigest], *, packed: bool
-) -> PackResult:
+def _result(folder: str, clips: int, files: Mapping[str, FileDigest], *, packed: bool) -> PackResult:
     tars = [digest.bytes for name, digest in files.items() if name.endswith(".tar")]
-    return PackResult(str(storage.local(folder)), clips, len(tars), sum(tars), packed)
+    return PackResult(folder, clips, len(tars), sum(tars), packed)
 
 
 def _counted(storage: Storage, manifest: str) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from shards.errors import InputError
 from shards.gc import pointed_tars
 from shards.index import build_index
 from shards.packing import missing_tar, pack, unpack
-from shards.purge_unit import UnitFiles, names_source, of_source, purge_clips, purge_tables
+from shards.purge_unit import Target, UnitFiles, names_source, of_source, purge_clips, purge_tables
 from shards.run import INDEX, Purged, RunFiles
 from shards.selection import shards_of
 from shards.storage import Storage
@@ -36,7 +36,8 @@ __all__ = ["PurgeResult", "purge"]
 class PurgeResult:
     """What was taken out."""
 
-    source_id: str | None
+    source_ids: tuple[str, ...]
+    """more than one if the file at a URI has changed between runs"""
     source_uris: tuple[str, ...]
     clips: int
     """rows of clips tables removed now; 0 when all was done before"""
@@ -51,30 +52,27 @@ def purge(run: RunFiles, source: str) -> PurgeResult:
 
     Args:
         run: the run; no job may be writing to it.
-        source: a source's URI or id. Copies of the same content go with it.
+        source: a source's URI or id. Copies of the same content go with it, and so does what else was read
+            under any of their URIs.
 
     Raises `InputError` when the run knows no such source.
     """
     storage = run.storage
     units = _units(storage)
     target = _find(run, units, source)
-    info = run.info()
-    others = tuple(
-        item for item in info.purged if item.source_id != target.source_id or item.source_id is None
-    )
-    if target not in info.purged:
-        run.write_info(replace(info, purged=(*others, target)))
+    _record(run, target)
     storage.delete(INDEX)
     storage.delete_tree("report")
     _drop_unlisted_media(run, units)
     affected = [unit for unit in units if names_source(storage, unit, target)]
     removed = sum(purge_clips(storage, unit, target) for unit in affected)
-    purge_tables(storage, affected, target)
+    passes = run.info().passes.values()
+    purge_tables(storage, affected, target, [table for current in passes for table in current.tables])
     selections, dropped = _purge_selections(run, affected, target)
     _drop_unlisted_media(run, units)
-    if any(unit.fp8 == current.fp8 for unit in units for current in info.passes.values()):
+    if any(unit.fp8 == current.fp8 for unit in units for current in passes):
         build_index(run)
-    return PurgeResult(target.source_id, target.source_uris, removed, selections, dropped)
+    return PurgeResult(target.source_ids, target.source_uris, removed, selections, dropped)
 
 
 # -- which source, which units ----------------------------------------------------------------------------
@@ -86,7 +84,7 @@ def _units(storage: Storage) -> list[UnitFiles]:
     return [UnitFiles(path[2], path[3].removesuffix(".parquet")) for path in parts if len(path) == 4]
 
 
-def _find(run: RunFiles, units: Sequence[UnitFiles], source: str) -> Purged:
+def _find(run: RunFiles, units: Sequence[UnitFiles], source: str) -> Target:
     """Return the source that `source` names, with every URI under which its content was seen."""
     rows = _known_sources(run, units)
     before_now = [item for item in run.info().purged if source in (item.source_id, *item.source_uris)]
@@ -103,11 +101,15 @@ def _find(run: RunFiles, units: Sequence[UnitFiles], source: str) -> Purged:
             break
     if not uris:
         raise InputError(f"{run.storage.root}: knows no source {source!r}; see its table 'sources'")
-    if len(ids) > 1:
-        raise InputError(
-            f"{source!r} had several contents ({', '.join(sorted(ids))}); purge them by these ids"
-        )
-    return Purged(next(iter(ids), None), tuple(sorted(uris)))
+    return Target(tuple(sorted(ids)), tuple(sorted(uris)))
+
+
+def _record(run: RunFiles, target: Target) -> None:
+    """Let run.json say that the source must not come back."""
+    info = run.info()
+    records = [Purged(ident, target.source_uris) for ident in target.source_ids or (None,)]
+    others = [item for item in info.purged if not set(item.source_uris) & set(target.source_uris)]
+    run.write_info(replace(info, purged=(*others, *records)))
 
 
 def _known_sources(run: RunFiles, units: Sequence[UnitFiles]) -> list[dict[str, Any]]:
@@ -140,7 +142,7 @@ def _drop_unlisted_media(run: RunFiles, units: Sequence[UnitFiles]) -> None:
 
 
 def _purge_selections(
-    run: RunFiles, affected: Sequence[UnitFiles], target: Purged
+    run: RunFiles, affected: Sequence[UnitFiles], target: Target
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Make every selection anew that has a clip of the source or points into a tar that was rewritten."""
     storage = run.storage
@@ -178,13 +180,13 @@ def _places(storage: Storage, affected: Sequence[UnitFiles]) -> dict[tuple[str, 
 
 
 def _touched(
-    batch: pa.RecordBatch, target: Purged, places: Mapping[tuple[str, str], Mapping[str, Any]]
+    batch: pa.RecordBatch, target: Target, places: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> bool:
     return not _changed(batch, target, places).equals(batch)
 
 
 def _changed(
-    batch: pa.RecordBatch, target: Purged, places: Mapping[tuple[str, str], Mapping[str, Any]]
+    batch: pa.RecordBatch, target: Target, places: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> pa.RecordBatch:
     """Return a manifest's rows without the source's, the others pointing at where their clips are now."""
     kept = batch.filter(pc.invert(of_source(batch, target)))

@@ -20,6 +20,7 @@ MEDIA: Final = "mp4"
 # Places in the run, which mean nothing to who has the shard alone.
 _PLACES: Final = frozenset({"tar", "tar_offset", "offset", "shard", "samples_tar"})
 _LISTS: Final = frozenset({"sample_times_s", "captions"})
+_TOTALS: Final = ("duration_s", "bytes")
 
 
 def sample_columns(schema: pa.Schema) -> list[str]:
@@ -133,9 +134,6 @@ class Stats:
             "video_bytes": int(total["bytes"]),
             "columns": columns,
         }
-
-
-_TOTALS: Final = ("duration_s", "bytes")
 
 
 def _merged(a: list[float], b: list[float]) -> list[float]:

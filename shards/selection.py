@@ -46,12 +46,15 @@ TAR_OFFSET: Final = column(
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What was picked: the manifest's path, how many clips of how many, and how many lack a caption."""
+    """What was picked."""
 
     path: str
+    """of the manifest, within the run"""
     clips: int
     of: int
+    """how many clips the run has"""
     without_caption: int
+    """how many of `clips` cannot be packed beside captioned ones"""
 
 
 def select(run: RunFiles, where: str, name: str) -> Selection:
@@ -87,7 +90,7 @@ def select(run: RunFiles, where: str, name: str) -> Selection:
             run.storage.put(local, target)
             for path in shards_of(run.storage, run.selection_folder(name)):
                 run.storage.delete(path)
-    return Selection(str(run.storage.local(target)), written.rows, total, missing)
+    return Selection(target, written.rows, total, missing)
 
 
 def manifest_schema(index_schema: pa.Schema) -> pa.Schema:

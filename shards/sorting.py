@@ -18,13 +18,12 @@ import pyarrow.compute as pc
 
 __all__ = ["sorted_by_hash"]
 
-BUCKET_ROWS: Final = 32768
 _MAX_BUCKETS: Final = 512  # files open at once
 _PREFIX: Final = 4  # hex digits that decide on the bucket
 
 
 def sorted_by_hash(
-    tables: Iterable[pa.Table], key: str, rows: int, scratch: Path, bucket_rows: int = BUCKET_ROWS
+    tables: Iterable[pa.Table], key: str, rows: int, scratch: Path, bucket_rows: int
 ) -> Iterator[pa.Table]:
     """Yield the rows of `tables` in order of `key`.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -126,11 +126,11 @@ def _gains(paths: Sequence[str], plan: Plan, unit: Unit) -> tuple[float, float]:
     return decode[1] / decode[0], split[1] / split[0]
 
 
-def _rate(work: object, arguments: tuple[object, ...], processes: int) -> float:
+def _rate(work: Callable[..., float], arguments: tuple[object, ...], processes: int) -> float:
     """Return runs of `work` a second with so many at once, by the wall time that each measured of itself."""
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        started = [pool.submit(work, *arguments) for _ in range(processes)]  # type: ignore[arg-type]
-        return sum(1 / future.result() for future in started)  # type: ignore[operator]
+        started = [pool.submit(work, *arguments) for _ in range(processes)]
+        return sum(1 / future.result() for future in started)
 
 
 def _timed_decode(paths: list[str]) -> float:

@@ -43,10 +43,12 @@ class MemoryUse:
     """worker and decoder child together, resident, 10^6 bytes"""
 
 
-def write_long_video(path: Path, *, minutes: float, fps: int = 25, width: int = 640, height: int = 360) -> None:
+def write_long_video(
+    path: Path, *, minutes: float, fps: int = 25, width: int = 640, height: int = 360
+) -> None:
     """Write an H.264 mp4 of textured, moving content: half a minute, repeated."""
     loop = _encode_loop(fps, width, height)
-    with av.open(io.BytesIO(loop)) as source, av.open(str(path), "w") as target:
+    with av.open(io.BytesIO(loop), "r") as source, av.open(str(path), "w") as target:
         stream = source.streams.video[0]
         copy = target.add_stream_from_template(stream)
         packets = [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in source.demux(stream) if p.dts is not None]
@@ -65,7 +67,7 @@ def _encode_loop(fps: int, width: int, height: int) -> bytes:
     """Return half a minute of a texture that drifts and turns, as mp4."""
     rng = np.random.default_rng(0)
     texture = cv2.GaussianBlur(rng.integers(0, 256, (2 * height, 2 * width, 3), np.uint8), (0, 0), 3)
-    texture = cv2.normalize(texture, None, 0, 255, cv2.NORM_MINMAX)  # type: ignore[call-overload]
+    texture = cv2.normalize(texture, None, 0, 255, cv2.NORM_MINMAX)
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "28"})

@@ -37,7 +37,7 @@ USAGE = 2
 INTERRUPTED = 130
 
 # What typer raises for wrong arguments; it exports the leaves of that tree and not its root.
-_UsageProblem = typer.BadParameter.__mro__[2]
+_UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def _terminate(_signum: int, _frame: FrameType | None) -> None:

@@ -42,7 +42,11 @@ def purge(
 ) -> int:
     """Take a source's clips, samples, captions and shards out of a run, everywhere, for good."""
     result = purge_source(RunFiles.open(run), source)
-    typer.echo(f"{result.clips} clips of {source} taken out; {len(result.rewritten)} files rewritten")
+    typer.echo(f"{result.clips} clips of {', '.join(result.source_uris) or source} taken out")
+    for name in result.selections:
+        typer.echo(f"selection {name!r} was made anew without them")
+    for name in result.dropped:
+        typer.echo(f"selection {name!r} is gone: the clips that it was packed from no longer exist", err=True)
     return 0
 
 

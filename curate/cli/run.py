@@ -193,4 +193,4 @@ def _summarise(
         console.print(f"failures: {kinds}; each is a row in {output}/tables/failures", markup=False)
     console.print(f"run: {output}   index: {output}/index.parquet", markup=False)
     if folder:
-        console.print(f"shards: {folder}   manifest: {folder}/manifest.parquet", markup=False)
+        console.print(f"shards: {output}/{folder}   manifest: {output}/{folder}/manifest.parquet", markup=False)

@@ -55,6 +55,6 @@ def pack(
     result = pack_selection(RunFiles.open(run), name, shard_bytes=size, shard_clips=shard_clips)
     done = "packed" if result.packed else "was packed already"
     typer.echo(
-        f"{result.clips} clips in {result.shards} shards, {result.bytes / 2**20:.1f} MiB, {done}: {result.folder}"
+        f"{result.clips} clips in {result.shards} shards, {result.bytes / 2**20:.1f} MiB, {done}: {run}/{result.folder}"
     )
     return 0

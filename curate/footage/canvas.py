@@ -124,9 +124,7 @@ def draw(frame_HW3: Image, thing: Sprite, affine: Affine, *, wide: bool = False)
         return
     moved = affine - np.array([[0, 0, x0], [0, 0, y0]])
     border = cv2.BORDER_REFLECT_101 if wide else cv2.BORDER_CONSTANT
-    patch = cv2.warpAffine(
-        thing.rgba, moved, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=border
-    )
+    patch = cv2.warpAffine(thing.rgba, moved, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=border)
     blend(frame_HW3[y0:y1, x0:x1], patch)
 
 

@@ -78,12 +78,21 @@ def reef(size: Size, seed: int, light: Light) -> Scene:
         for n in np.argsort(shoal[:, 2]):
             a, b, c, d, e = (float(v) for v in shoal[n])
             way = 1 if d > 0.35 else -1
-            at = (((a * 3 + way * (0.1 + 0.16 * e) * time_s) % 3) - 1.5, -0.36 + 0.62 * b + 0.03 * math.sin(1.7 * time_s + 9 * a))
+            at = (
+                ((a * 3 + way * (0.1 + 0.16 * e) * time_s) % 3) - 1.5,
+                -0.36 + 0.62 * b + 0.03 * math.sin(1.7 * time_s + 9 * a),
+            )
             swim = swims[int(3 * e)]
             pose = swim[int((time_s * (1.5 + e) + a) * 10) % 10]
             scale = 0.45 + 0.75 * c
             tilt = 0.06 * math.cos(1.7 * time_s + 9 * a)
-            draw(frame, pose, place(pose, view, size, at=at, scale=scale, angle=tilt, stretch=(way, 1), depth=1.6 - 0.7 * c))
+            draw(
+                frame,
+                pose,
+                place(
+                    pose, view, size, at=at, scale=scale, angle=tilt, stretch=(way, 1), depth=1.6 - 0.7 * c
+                ),
+            )
         u, v = map_x * 1.1 + 60 * view.x, map_y * 1.4
         one = cv2.remap(caustic, u + 22 * time_s, v + 9 * time_s, 1, borderMode=3)
         two = cv2.remap(caustic, u - 17 * time_s, v + 14 * time_s, 1, borderMode=3)
@@ -133,7 +142,11 @@ def birds(size: Size, seed: int, light: Light) -> Scene:
                 lead[1] + 0.11 * b + 0.02 * math.sin(1.9 * time_s + 7 * a),
             )
             pose = beats[int((time_s * (1.9 + 0.2 * c) + n * 0.37) * 14) % 14]
-            draw(frame, pose, place(pose, view, size, at=at, scale=0.8 + 0.22 * c, angle=-0.1 * math.cos(0.8 * time_s)))
+            draw(
+                frame,
+                pose,
+                place(pose, view, size, at=at, scale=0.8 + 0.22 * c, angle=-0.1 * math.cos(0.8 * time_s)),
+            )
         return frame
 
     return render
@@ -148,7 +161,9 @@ def meadow(size: Size, seed: int, light: Light) -> Scene:
     shape = (int(0.8 * unit), int(2.2 * width))
     far = foliage(shape, seed + 2, ((0, (0.12, 0.2, 0.08)), (0.6, (0.36, 0.48, 0.2)), (1, (0.7, 0.75, 0.4))))
     top = np.arange(shape[0])[:, None] - 0.12 * unit * fractal((4, shape[1]), seed + 3, cell=90)[0][None, :]
-    soft = cv2.GaussianBlur(np.dstack([lit(far, light, haze=0.25), np.clip(top / 9, 0, 1)]), (0, 0), unit / 60)
+    soft = cv2.GaussianBlur(
+        np.dstack([lit(far, light, haze=0.25), np.clip(top / 9, 0, 1)]), (0, 0), unit / 60
+    )
     behind = sprite(soft[..., :3], soft[..., 3], unit)
     beds = []
     for row in range(4):
@@ -162,10 +177,19 @@ def meadow(size: Size, seed: int, light: Light) -> Scene:
             blade = np.stack([x + lean * steps**2, bed.shape[0] - tall * steps], axis=1)
             cv2.polylines(bed, [blade.astype(np.int32)], False, hue, 1 + (row > 1), cv2.LINE_AA)
             if rng.random() < 0.1:
-                petal = ((0.95, 0.9, 0.85), (0.9, 0.75, 0.15), (0.8, 0.25, 0.3), (0.5, 0.4, 0.8))[(seed + row) % 4]
+                petal = ((0.95, 0.9, 0.85), (0.9, 0.75, 0.15), (0.8, 0.25, 0.3), (0.5, 0.4, 0.8))[
+                    (seed + row) % 4
+                ]
                 for leaf in range(6):
                     at = blade[-1] + 4.5 * np.array([math.cos(leaf * 1.05), 0.8 * math.sin(leaf * 1.05)])
-                    cv2.circle(bed, tuple(map(int, at)), 3, (*(v * rng.uniform(0.75, 1) for v in petal), 1), -1, cv2.LINE_AA)
+                    cv2.circle(
+                        bed,
+                        tuple(map(int, at)),
+                        3,
+                        (*(v * rng.uniform(0.75, 1) for v in petal), 1),
+                        -1,
+                        cv2.LINE_AA,
+                    )
                 cv2.circle(bed, tuple(map(int, blade[-1])), 2, (0.75, 0.55, 0.1, 1), -1, cv2.LINE_AA)
         bed[..., :3] *= np.float32(light.key)
         if row in (0, 3):
@@ -206,7 +230,9 @@ def with_rain(scene: Scene, size: Size, seed: int) -> Scene:
         sheets.append(np.concatenate([sheet, sheet]))
 
     def render(time_s: float, view: View) -> Image:
-        frame = cv2.addWeighted(scene(time_s, view), 0.72, np.full((height, width, 3), 150, np.uint8), 0.18, 0)
+        frame = cv2.addWeighted(
+            scene(time_s, view), 0.72, np.full((height, width, 3), 150, np.uint8), 0.18, 0
+        )
         for near, sheet in enumerate(sheets):
             top = 2 * height - int((time_s * height * (1.6 + 0.7 * near)) % (2 * height))
             cv2.add(frame, cv2.cvtColor(sheet[top : top + height], cv2.COLOR_GRAY2RGB), dst=frame)
@@ -221,14 +247,24 @@ def with_snow(scene: Scene, size: Size, seed: int) -> Scene:
     flakes = np.random.default_rng(seed).uniform(0, 1, (220, 4))
 
     def render(time_s: float, view: View) -> Image:
-        frame = cv2.addWeighted(scene(time_s, view), 0.85, np.full((height, width, 3), 190, np.uint8), 0.12, 0)
+        frame = cv2.addWeighted(
+            scene(time_s, view), 0.85, np.full((height, width, 3), 190, np.uint8), 0.12, 0
+        )
         for a, b, c, d in flakes:
             near = 0.3 + 0.7 * c
             x = (a + 0.03 * math.sin(1.3 * time_s + 9 * d) - (0.06 * time_s + view.x) * near) % 1.0
             y = (b + time_s * (0.1 + 0.28 * near)) % 1.0
             tone = 170 + 80 * near
             center = (int(x * width * 8), int(y * height * 8))
-            cv2.circle(frame, center, int(8 * height / 270 * (0.5 + 1.7 * near * d)), (tone, tone, tone), -1, cv2.LINE_AA, shift=3)
+            cv2.circle(
+                frame,
+                center,
+                int(8 * height / 270 * (0.5 + 1.7 * near * d)),
+                (tone, tone, tone),
+                -1,
+                cv2.LINE_AA,
+                shift=3,
+            )
         return frame
 
     return render

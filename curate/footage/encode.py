@@ -43,7 +43,7 @@ class Encoding:
 
     codec: str = "libx264"
     pix_fmt: str = "yuv420p"
-    options: tuple[tuple[str, str], ...] = (("preset", "veryfast"), ("crf", "24"))
+    options: tuple[tuple[str, str], ...] = (("preset", "veryfast"), ("crf", "22"))
     gop: int = 60
     bit_rate: int | None = None
     time_base: Fraction | None = None
@@ -79,7 +79,7 @@ def encode(path: Path, images: Iterable[Image], ticks: list[int], fps: Fraction,
                 if how.second_video:
                     small = Encoding(options=(("preset", "ultrafast"), ("crf", "34")), gop=how.gop)
                     streams.append(_video(output, (size[0] // 4 * 2, size[1] // 4 * 2), fps, small))
-                sound = _Sound(output, how.audio) if how.audio else None
+                sound = _Sound(output, how.audio, how.start_s) if how.audio else None
             at_s = ticks[number] / fps + how.start_s
             lasts_s = (ticks[number + 1] - ticks[number]) / fps
             for stream in streams:
@@ -88,7 +88,7 @@ def encode(path: Path, images: Iterable[Image], ticks: list[int], fps: Fraction,
                     image = cv2.resize(image, (context.width, context.height), interpolation=cv2.INTER_AREA)
                 output.mux(_push(stream, to_frame(image, str(context.pix_fmt)), at_s, lasts_s))
             if sound:
-                sound.fill(float(at_s))
+                sound.fill(ticks[number] / fps)
         for stream in streams:
             output.mux(stream.encode(None))
         if sound:
@@ -98,8 +98,8 @@ def encode(path: Path, images: Iterable[Image], ticks: list[int], fps: Fraction,
 def encode_audio(path: Path, duration_s: float, codec: str = "aac") -> None:
     """Write a file that holds sound and no picture."""
     with av.open(str(path), "w", options=dict(_DETERMINISTIC)) as output:
-        sound = _Sound(output, codec)
-        sound.fill(duration_s)
+        sound = _Sound(output, codec, Fraction(0))
+        sound.fill(Fraction(duration_s))
         sound.finish()
 
 
@@ -133,7 +133,7 @@ def _push(stream: VideoStream, picture: av.VideoFrame, at_s: Fraction, lasts_s: 
 class _Sound:
     """An audio stream that is filled as far as the picture has come: drifting tones over noise."""
 
-    def __init__(self, output: OutputContainer, codec: str) -> None:
+    def __init__(self, output: OutputContainer, codec: str, start_s: Fraction) -> None:
         stream = output.add_stream(codec, rate=AUDIO_HZ, layout="mono")
         assert isinstance(stream, AudioStream)
         stream.codec_context.bit_rate = 48_000
@@ -141,19 +141,23 @@ class _Sound:
         stream.codec_context.open()
         self._stream = stream
         self._output = output
+        self._start = round(start_s * AUDIO_HZ)
         self._sent = 0
 
-    def fill(self, upto_s: float) -> None:
-        """Encode and write the sound up to `upto_s`."""
+    def fill(self, upto_s: Fraction) -> None:
+        """Encode and write the sound up to `upto_s` after its start."""
         block = self._stream.codec_context.frame_size or 1024
         while self._sent < upto_s * AUDIO_HZ:
             t = np.arange(self._sent, self._sent + block) / AUDIO_HZ
-            tones = [np.sin(2 * np.pi * hz * t + 2 * np.sin(0.7 * t * k)) / k for k, hz in enumerate(TONES_HZ, 1)]
+            tones = [
+                np.sin(2 * np.pi * hz * t + 2 * np.sin(0.7 * t * k)) / k for k, hz in enumerate(TONES_HZ, 1)
+            ]
             noise = np.random.default_rng(self._sent).normal(0, 0.15, block)
             wave = np.sum(tones, axis=0) * (0.5 + 0.5 * np.sin(1.3 * t)) + noise
             samples = np.clip(wave * 3000, -32768, 32767).astype(np.int16)[None, :]
             frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = AUDIO_HZ, self._sent, Fraction(1, AUDIO_HZ)
+            frame.sample_rate, frame.time_base = AUDIO_HZ, Fraction(1, AUDIO_HZ)
+            frame.pts = self._start + self._sent
             self._output.mux(self._stream.encode(frame))
             self._sent += block
 

@@ -15,7 +15,18 @@ import numpy as np
 from curate.footage.canvas import Scene, Size, Sprite, View, draw, fill, place, sprite
 from curate.footage.light import Light, lit
 from curate.footage.tabletop import HUES
-from curate.footage.textures import Color, Floats, Image, fabric, foliage, fractal, plaster, relief, to_image, wood
+from curate.footage.textures import (
+    Color,
+    Floats,
+    Image,
+    fabric,
+    foliage,
+    fractal,
+    plaster,
+    relief,
+    to_image,
+    wood,
+)
 
 __all__ = ["talker"]
 
@@ -40,7 +51,11 @@ def _set(size: Size, seed: int, light: Light) -> Sprite:
     shape = (int(1.3 * unit), int(1.3 * size[0]))
     wall = plaster(shape, seed, color=((0.55, 0.6, 0.62), (0.7, 0.62, 0.52), (0.42, 0.48, 0.44))[seed % 3])
     board = wood(shape, seed + 1, light=(0.5, 0.34, 0.22))
-    left, right = (int(0.05 * shape[1]), int(0.42 * shape[1])) if seed % 2 else (int(0.6 * shape[1]), int(0.97 * shape[1]))
+    left, right = (
+        (int(0.05 * shape[1]), int(0.42 * shape[1]))
+        if seed % 2
+        else (int(0.6 * shape[1]), int(0.97 * shape[1]))
+    )
     step = int(0.3 * unit)
     wall[:, left - 8 : right + 8] = board[:, left - 8 : right + 8] * 0.45
     for top in range(int(0.03 * unit), shape[0], step):
@@ -54,14 +69,22 @@ def _set(size: Size, seed: int, light: Light) -> Sprite:
             wall[high:low, x : x + w] = (tone * round_).astype(np.float32)
             wall[high + (low - high) // 4 : high + (low - high) // 4 + 3, x : x + w] += 0.2
             x += w + 1
-        wall[min(shape[0] - 1, top + step - 8) : top + step, left - 8 : right + 8] = board[: max(0, min(shape[0], top + step) - min(shape[0] - 1, top + step - 8)), left - 8 : right + 8]
-    leaf = foliage(shape, seed + 2, ((0, (0.04, 0.1, 0.04)), (0.6, (0.18, 0.36, 0.14)), (1, (0.5, 0.62, 0.3))))
+        wall[min(shape[0] - 1, top + step - 8) : top + step, left - 8 : right + 8] = board[
+            : max(0, min(shape[0], top + step) - min(shape[0] - 1, top + step - 8)), left - 8 : right + 8
+        ]
+    leaf = foliage(
+        shape, seed + 2, ((0, (0.04, 0.1, 0.04)), (0.6, (0.18, 0.36, 0.14)), (1, (0.5, 0.62, 0.3)))
+    )
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32) / unit
     middle = (0.8 if seed % 2 else 0.2) * shape[1] / unit
     lump = fractal(shape, seed + 3, cell=unit / 8, octaves=5, gain=0.7)
-    plant = np.clip((0.95 - np.hypot((x - middle) / 0.28, (y - 0.95) / 0.34) + 1.4 * (lump - 0.5)) * 9, 0, 1)[..., None]
+    plant = np.clip((0.95 - np.hypot((x - middle) / 0.28, (y - 0.95) / 0.34) + 1.4 * (lump - 0.5)) * 9, 0, 1)[
+        ..., None
+    ]
     wall = wall * (1 - plant) + leaf * plant
-    glow = np.exp(-(((x - middle) / 0.7) ** 2 + ((y - 0.2) / 0.7) ** 2))[..., None] * np.float32((0.4, 0.33, 0.2))
+    glow = np.exp(-(((x - middle) / 0.7) ** 2 + ((y - 0.2) / 0.7) ** 2))[..., None] * np.float32(
+        (0.4, 0.33, 0.2)
+    )
     soft = cv2.GaussianBlur(lit((wall * 0.8 + glow).astype(np.float32), light), (0, 0), unit / 170)
     return Sprite(to_image(soft), unit)
 
@@ -91,8 +114,14 @@ def _head(unit: int, seed: int) -> Head:
     pores = 0.96 + 0.08 * fractal((height, width), seed, cell=18, octaves=5)
     tone = np.clip(0.3 + 0.85 * np.clip(facing, 0, 1.2), 0.15, 1.2) * pores
     blush = 0.1 * np.exp(-(((np.abs(x) - 0.3) / 0.12) ** 2) - ((y - 0.16) / 0.12) ** 2)
-    color = tone[..., None] * (np.float32(skin) * (1 - blush[..., None]) + blush[..., None] * np.float32((0.95, 0.4, 0.36)))
-    under = np.clip(0.8 - 0.3 * x, 0.3, 1)[..., None] * np.float32(skin) * (0.72 + 0.3 * np.clip(y - 0.55, 0, 1))[..., None]
+    color = tone[..., None] * (
+        np.float32(skin) * (1 - blush[..., None]) + blush[..., None] * np.float32((0.95, 0.4, 0.36))
+    )
+    under = (
+        np.clip(0.8 - 0.3 * x, 0.3, 1)[..., None]
+        * np.float32(skin)
+        * (0.72 + 0.3 * np.clip(y - 0.55, 0, 1))[..., None]
+    )
     ear = np.clip((1 - ears) * 8, 0, 1)
     picture = np.where((cover > 0.5)[..., None], color, under)
     picture = np.where(((ear > 0) & (cover < 0.5) & ~neck)[..., None], np.float32(skin) * 0.72, picture)
@@ -101,13 +130,17 @@ def _head(unit: int, seed: int) -> Head:
     cap = np.hypot(x / (jaw + 0.075), (y + 0.14) / 0.9)
     line = -0.5 - 0.1 * np.cos(3 * x + seed) + 0.5 * np.clip(np.abs(x) - 0.36, 0, 1) ** 0.8 * 4
     style = 0.25 if seed % 2 else 1.6  # short, or falling beside the face
-    covered = np.clip((1 - cap) * 14 + 4 * (strands - 0.5), 0, 1) * np.clip((np.minimum(line, style) - y) * 12, 0, 1)
+    covered = np.clip((1 - cap) * 14 + 4 * (strands - 0.5), 0, 1) * np.clip(
+        (np.minimum(line, style) - y) * 12, 0, 1
+    )
     locks = (0.5 + 1.1 * strands) * (0.7 + 0.6 * np.exp(-(((x + 0.2) / 0.3) ** 2) - ((y + 0.75) / 0.2) ** 2))
     picture = picture * (1 - covered[..., None]) + locks[..., None] * np.float32(hair) * covered[..., None]
     return Head(sprite(picture.astype(np.float32), np.maximum(alpha, covered), unit).rgba, unit, skin, hair)
 
 
-def _features(head: Head, *, blink: float, gaze: tuple[float, float], brow: float, mouth: float, smile: float) -> Sprite:
+def _features(
+    head: Head, *, blink: float, gaze: tuple[float, float], brow: float, mouth: float, smile: float
+) -> Sprite:
     """Return the head with its eyes, brows and mouth as told; all in 0..1 or small fractions of the head."""
     picture = head.rgba.copy()
     height, width = picture.shape[:2]
@@ -134,11 +167,31 @@ def _features(head: Head, *, blink: float, gaze: tuple[float, float], brow: floa
             oval(*look, 0.047, min(0.047, 0.052 * (1 - blink)), (0.25, 0.33, 0.3))
             oval(*look, 0.022, min(0.022, 0.05 * (1 - blink)), (0.02, 0.02, 0.02))
             oval(look[0] - 0.015, look[1] - 0.016, 0.009, 0.009, (1, 1, 1))
-        lid = np.array([at(x + 0.125 * u, -0.13 - 0.058 * (1 - blink) * (1 - u * u) + 0.01) for u in np.linspace(-1, 1, 9)])
-        cv2.polylines(picture, [lid.astype(np.int32)], False, (45, 28, 22, 255), max(1, int(one / 55)), cv2.LINE_AA, bits)
-        arch = np.array([at(x + 0.15 * u, -0.27 - 0.03 * (1 - u * u) - 0.04 * brow - 0.012 * u * side) for u in np.linspace(-1, 1, 9)])
+        lid = np.array(
+            [
+                at(x + 0.125 * u, -0.13 - 0.058 * (1 - blink) * (1 - u * u) + 0.01)
+                for u in np.linspace(-1, 1, 9)
+            ]
+        )
+        cv2.polylines(
+            picture,
+            [lid.astype(np.int32)],
+            False,
+            (45, 28, 22, 255),
+            max(1, int(one / 55)),
+            cv2.LINE_AA,
+            bits,
+        )
+        arch = np.array(
+            [
+                at(x + 0.15 * u, -0.27 - 0.03 * (1 - u * u) - 0.04 * brow - 0.012 * u * side)
+                for u in np.linspace(-1, 1, 9)
+            ]
+        )
         shade = tuple(255 * 0.8 * v for v in head.hair)
-        cv2.polylines(picture, [arch.astype(np.int32)], False, (*shade, 255), max(1, int(one / 24)), cv2.LINE_AA, bits)
+        cv2.polylines(
+            picture, [arch.astype(np.int32)], False, (*shade, 255), max(1, int(one / 24)), cv2.LINE_AA, bits
+        )
         oval(0.05 * side, 0.185, 0.024, 0.013, tuple(0.4 * v for v in skin))  # type: ignore[arg-type]
     open_, wide = 0.012 + 0.075 * mouth, 0.16 + 0.04 * smile - 0.035 * mouth
     lips = (min(1.0, 0.62 * skin[0] + 0.12), 0.5 * skin[1], 0.5 * skin[2])
@@ -162,12 +215,17 @@ def _torso(unit: int, seed: int) -> Sprite:
     y, x = np.mgrid[0 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
     line = 0.1 + 0.34 * np.clip(np.abs(x) - 0.22, 0, 1) ** 1.4 + 2.2 * np.clip(np.abs(x) - 0.72, 0, 1) ** 1.2
     alpha = np.clip((y - line) * height, 0, 1)
-    jacket = fabric((height, width), seed, color=HUES[(seed + 1) % 6], second=HUES[(seed + 1) % 6], stripe_px=30) * 0.55
+    jacket = (
+        fabric((height, width), seed, color=HUES[(seed + 1) % 6], second=HUES[(seed + 1) % 6], stripe_px=30)
+        * 0.55
+    )
     folds = relief(fractal((height, width), seed + 1, cell=unit / 4, octaves=3, stretch=0.5), strength=1.0)
     fall = np.clip(1.05 - 0.5 * np.abs(x + 0.25), 0.3, 1)
     color = jacket * (folds * fall)[..., None]
     shirt = (np.abs(x) < 0.2 - 0.2 * np.clip(y - 0.1, 0, 1)) & (y > 0.06)
-    color = np.where(shirt[..., None], np.float32((0.9, 0.9, 0.92)) * (0.9 - 0.2 * np.abs(x[..., None]) * 4), color)
+    color = np.where(
+        shirt[..., None], np.float32((0.9, 0.9, 0.92)) * (0.9 - 0.2 * np.abs(x[..., None]) * 4), color
+    )
     collar = np.clip(1 - np.abs(np.abs(x) - (0.2 - 0.2 * np.clip(y - 0.1, 0, 1))) * 45, 0, 1)[..., None]
     color = color * (1 - 0.6 * collar)
     alpha = np.maximum(alpha, shirt.astype(np.float32))
@@ -198,7 +256,11 @@ def talker(size: Size, seed: int, light: Light) -> Scene:
             smile=0.5 + 0.5 * math.sin(0.5 * time_s),
         )
         at = (0.025 * drift, -0.04 + 0.011 * nod)
-        draw(frame, face, place(face, view, size, at=at, angle=0.06 * math.sin(0.9 * time_s + seed), depth=0.97))
+        draw(
+            frame,
+            face,
+            place(face, view, size, at=at, angle=0.06 * math.sin(0.9 * time_s + seed), depth=0.97),
+        )
         return frame
 
     return render

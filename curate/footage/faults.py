@@ -54,7 +54,7 @@ class Look:
     soft_px: float = 0.55
     """sigma of the lens blur at 270 lines"""
     vignette: float = 0.22
-    grain: float = 1.6
+    grain: float = 2.2
     """sigma in 8-bit steps"""
 
 
@@ -178,7 +178,9 @@ class Pixelate:
     def __call__(self, frame_HW3: Image, index: int, time_s: float) -> Image:  # noqa: ARG002
         """Return the frame at a fraction of its resolution."""
         height, width = frame_HW3.shape[:2]
-        small = cv2.resize(frame_HW3, (width // self.factor, height // self.factor), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(
+            frame_HW3, (width // self.factor, height // self.factor), interpolation=cv2.INTER_AREA
+        )
         return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
@@ -231,7 +233,9 @@ class Crop:
         """Return the frame, cropped and scaled."""
         height, width = frame_HW3.shape[:2]
         x, y = int(width * (1 - self.share) / 2), int(height * (1 - self.share) / 2)
-        return cv2.resize(frame_HW3[y : height - y, x : width - x], (width, height), interpolation=cv2.INTER_LINEAR)
+        return cv2.resize(
+            frame_HW3[y : height - y, x : width - x], (width, height), interpolation=cv2.INTER_LINEAR
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ transition both shots go on: the one before beyond its last pure frame, the one 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,12 +18,12 @@ import cv2
 import numpy as np
 
 from curate.footage import creatures, faces, landscapes, screens, streets, tabletop
-from curate.footage.camera import STILL, Camera, mean_speed
-from curate.footage.canvas import Scene, Size, Sprite, View, diagonal, fill, place
+from curate.footage.camera import STILL, Camera
+from curate.footage.canvas import Scene, Size, Sprite, View, fill, place
 from curate.footage.faults import Fault, Look, finisher
 from curate.footage.light import LIGHTS, Light
 from curate.footage.textures import Image
-from curate.footage.transitions import KINDS, JoinKind, mix
+from curate.footage.transitions import JoinKind, mix
 
 __all__ = ["SCENES", "Film", "Join", "Shot", "Span", "build_scene", "frames", "spans"]
 
@@ -144,7 +143,11 @@ def spans(film: Film) -> tuple[Span, ...]:
     """Return where each shot lies."""
     if len(film.between()) != len(film.shots) - 1:
         raise ValueError("a film has one join between each two shots")
-    ends = [film.opening if film.opening.frames else None, *film.between(), film.closing if film.closing.frames else None]
+    ends = [
+        film.opening if film.opening.frames else None,
+        *film.between(),
+        film.closing if film.closing.frames else None,
+    ]
     at, found = 0, []
     for shot, (before, after) in zip(film.shots, pairwise(ends), strict=True):
         at += before.frames if before else 0
@@ -231,7 +234,9 @@ def frames(film: Film) -> Iterator[Image]:
         yield frame
 
 
-def _joined(layout: tuple[Span, ...], showing: list[int], pictures: list[Image], number: int, plain: Image) -> Image:
+def _joined(
+    layout: tuple[Span, ...], showing: list[int], pictures: list[Image], number: int, plain: Image
+) -> Image:
     """Return the frame that the shots showing make together."""
     if len(pictures) == 2:
         join = layout[showing[0]].after

@@ -132,24 +132,24 @@ def lake(size: Size, seed: int, light: Light) -> Scene:
     noise = tile(512, seed + 9, cell=32, octaves=4) - 0.5
     columns = np.arange(width, dtype=np.float32)[None, :]
     rows = np.arange(height, dtype=np.float32)[:, None]
-    tint = np.float32((0.66, 0.76, 0.8))
+    tint = tuple(np.float32(part) for part in (0.66, 0.76, 0.8))
 
     def render(time_s: float, view: View) -> Image:
         frame = ashore(time_s, View(view.x, view.y, view.z, view.zoom, 0.0))
         line = int(height * (0.5 + (horizon - view.y) * view.zoom))
         if line >= height - 2:
             return frame
-        pan = view.x * 62.0
-        first = cv2.remap(noise, map_x + (pan + 14 * time_s), map_y - 40 * time_s, 1, borderMode=3)
-        second = cv2.remap(noise, map_x * 1.7 + (pan - 25 * time_s), map_y * 1.3 - 21 * time_s, 1, borderMode=3)
-        wave = (first + second) * np.minimum(1, 6 * close + 0.1)
-        mirrored = 2 * line - rows - 1 + wave * (0.2 * height * (0.1 + close))
+        pan, under = view.x * 62.0, slice(line, height)
+        x, y, near = map_x[under], map_y[under], close[under]
+        first = cv2.remap(noise, x + (pan + 14 * time_s), y - 40 * time_s, 1, borderMode=3)
+        second = cv2.remap(noise, x * 1.7 + (pan - 25 * time_s), y * 1.3 - 21 * time_s, 1, borderMode=3)
+        wave = (first + second) * np.minimum(1, 6 * near + 0.1)
+        mirrored = 2 * line - rows[under] - 1 + wave * (0.2 * height * (0.1 + near))
         picture = cv2.remap(
-            frame, columns + wave * (20 * close), np.minimum(mirrored, line - 1), 1, borderMode=2
+            frame, columns + wave * (20 * near), np.minimum(mirrored, line - 1), 1, borderMode=2
         )
-        glint = 1.0 + wave * (0.5 + 0.9 * close)
-        water = picture[line:] * tint * (glint[line:, :, None] * (1.0 - 0.35 * close[line:, :, None]))
-        frame[line:] = np.clip(water, 0, 255).astype(np.uint8)
+        glint = cv2.merge([((1.0 + wave * (0.5 + 0.9 * near)) * (1.0 - 0.35 * near)) * part for part in tint])
+        frame[under] = cv2.multiply(picture, glint, dtype=cv2.CV_8U)
         return frame
 
     return render
@@ -165,6 +165,7 @@ def sea(size: Size, seed: int, light: Light) -> Scene:
     deep = np.float32(light.key) * np.float32((0.08, 0.25, 0.33))
     shallow = np.float32(light.key) * np.float32((0.24, 0.52, 0.56)) + 0.12 * np.float32(light.horizon)
     sun = np.exp(-(((np.arange(width) / height - width / height / 2 - light.sun_at[0]) / 0.18) ** 2))
+    sun = sun[None, :].astype(np.float32)
     far = (1 - close) ** 6
 
     def render(time_s: float, view: View) -> Image:
@@ -173,18 +174,21 @@ def sea(size: Size, seed: int, light: Light) -> Scene:
         line = int(height * (0.5 + (horizon - view.y) * view.zoom))
         if line >= height - 2:
             return frame
-        pan = view.x * 62.0
-        one = cv2.remap(swell, map_x * 0.6 + pan + 10 * time_s, map_y * 1.1 - 75 * time_s, 1, borderMode=3)
-        two = cv2.remap(swell, map_x * 1.7 + pan - 30 * time_s, map_y * 2.4 - 110 * time_s, 1, borderMode=3)
-        wave = np.clip(0.62 * one + 0.38 * two, 0, 1)[line - height :]
-        mix = np.clip((wave - 0.32) * 1.9, 0, 1)[..., None]
-        mist = far[line - height :, :, None]
-        color = (deep * (1 - mix) + shallow * mix) * (1 - mist) + np.float32(light.haze) * mist
-        foam = np.clip((wave - 0.74) * 8, 0, 0.75)[..., None] * (0.3 + 0.7 * close[line - height :, :, None])
-        color = color * (1 - foam) + foam * np.float32(light.key)
-        sparkle = np.clip((wave - 0.5) * 7, 0, 1) * sun[None, :].astype(np.float32) * 0.8
-        color += sparkle[..., None] * np.float32(light.sun)
-        frame[line:] = np.clip(color * 255, 0, 255).astype(np.uint8)[: height - line]
+        pan, under = view.x * 62.0, slice(line - height, None)
+        x, y, near = map_x[under], map_y[under], close[under]
+        one = cv2.remap(swell, x * 0.6 + (pan + 10 * time_s), y * 1.1 - 75 * time_s, 1, borderMode=3)
+        two = cv2.remap(swell, x * 1.7 + (pan - 30 * time_s), y * 2.4 - 110 * time_s, 1, borderMode=3)
+        wave = cv2.addWeighted(one, 0.62, two, 0.38, 0)
+        mix = np.clip((wave - 0.32) * 1.9, 0, 1)
+        foam = np.clip((wave - 0.74) * 8, 0, 0.75) * (0.3 + 0.7 * near)
+        sparkle = np.clip((wave - 0.5) * 7, 0, 1) * sun * 0.8
+        mist, clear = far[under], 1 - far[under]
+        bands = []
+        for band in range(3):
+            color = (deep[band] + (shallow[band] - deep[band]) * mix) * clear + light.haze[band] * mist
+            color += foam * (light.key[band] - color) + sparkle * light.sun[band]
+            bands.append(color)
+        frame[line:] = cv2.convertScaleAbs(cv2.merge(bands), alpha=255)
         return frame
 
     return render
@@ -203,10 +207,12 @@ def _trees(size: Size, seed: int, light: Light, near: float) -> Sprite:
         rows = np.arange(shape[0], dtype=np.float32)[:, None]
         center = x + lean * (rows - shape[0]) + 3 * np.sin(rows / 40 + x)
         half = thick / 2 * (0.75 + 0.35 * (rows / shape[0]) ** 2)
-        across = (np.arange(shape[1], dtype=np.float32)[None, :] - center) / half
+        at = slice(max(0, int((center - 2 * half).min())), max(0, int((center + 2 * half).max())))
+        across = (np.arange(shape[1], dtype=np.float32)[None, at] - center) / half
         inside = np.clip((1 - np.abs(across)) * half, 0, 1)
-        shade = np.where(inside > 0, 0.45 + 0.7 * np.sqrt(np.clip(1 - (across + 0.35) ** 2 / 1.9, 0, 1)), shade)
-        alpha = np.maximum(alpha, inside)
+        round_ = 0.45 + 0.7 * np.sqrt(np.clip(1 - (across + 0.35) ** 2 / 1.9, 0, 1))
+        shade[:, at] = np.where(inside > 0, round_, shade[:, at])
+        alpha[:, at] = np.maximum(alpha[:, at], inside)
     trunk = bark(shape, seed + 1) * shade[..., None]
     leaves = foliage(
         shape, seed + 2, ((0, (0.03, 0.07, 0.02)), (0.5, (0.18, 0.3, 0.08)), (1, (0.55, 0.62, 0.22)))

@@ -39,7 +39,10 @@ def to_frame(image_HW3: Image, pix_fmt: str) -> av.VideoFrame:
     planes = cv2.split(cv2.transform(source, BT601 * 4 if deep else BT601))
     if "420" in pix_fmt:
         if height % 2 or width % 2:
-            planes = [cv2.copyMakeBorder(plane, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE) for plane in planes]
+            planes = [
+                cv2.copyMakeBorder(plane, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+                for plane in planes
+            ]
         half = (planes[1].shape[1] // 2, planes[1].shape[0] // 2)
         small = [cv2.resize(plane, half, interpolation=cv2.INTER_AREA) for plane in planes[1:]]
         planes = [planes[0][:height, :width], *small]

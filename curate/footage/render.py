@@ -24,8 +24,8 @@ from shards.errors import InputError
 
 __all__ = ["Progress", "render_entry", "render_gold"]
 
-Progress: TypeAlias = Callable[[int, int, str], None]
-"""called with files done, files in all, and the file just written"""
+Progress: TypeAlias = Callable[[int, int], None]
+"""called with files done and files in all"""
 
 IMAGES: Final = frozenset({".jpg", ".png", ".webp"})
 CONTAINERS: Final = {
@@ -35,7 +35,7 @@ CONTAINERS: Final = {
 CODECS: Final = {
     "libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libvpx": "vp8", "libsvtav1": "av1", "mpeg4": "mpeg4",
 }  # fmt: skip
-AUDIO: Final = {"aac": "aac", "libopus": "opus"}
+AUDIO: Final = {"aac": "aac", "libopus": "opus", "libmp3lame": "mp3"}
 
 
 def render_gold(
@@ -57,7 +57,7 @@ def render_gold(
     def done(truth: FileTruth) -> None:
         truths[truth.file] = truth
         if progress:
-            progress(len(truths), len(entries), truth.file)
+            progress(len(truths), len(entries))
 
     base = [entry for entry in entries if isinstance(entry, Rendered | Sound)]
     if processes > 1 and len(base) > 1:
@@ -65,8 +65,12 @@ def render_gold(
         base.sort(key=_cost, reverse=True)
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
-            for future in as_completed([pool.submit(render_entry, directory, entry) for entry in base]):
-                done(future.result())
+            try:
+                for future in as_completed([pool.submit(render_entry, directory, entry) for entry in base]):
+                    done(future.result())
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
     else:
         _one_thread()
         for entry in base:
@@ -87,11 +91,17 @@ def render_entry(directory: Path, entry: Rendered | Sound) -> FileTruth:
     if isinstance(entry, Sound):
         encode_audio(scratch, entry.duration_s)
         truth = FileTruth(
-            entry.file, "format", entry.notes, "no video", CONTAINERS[path.suffix], audio="aac", duration_s=entry.duration_s
+            entry.file,
+            "format",
+            entry.notes,
+            "no video",
+            CONTAINERS[path.suffix],
+            audio="aac",
+            duration_s=entry.duration_s,
         )
     elif path.suffix in IMAGES:
         (image,) = frames(entry.film)
-        cv2.imwrite(str(scratch), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, 90])
+        cv2.imwrite(str(scratch), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         truth = _truth(entry)
     else:
         film = entry.film
@@ -155,7 +165,9 @@ def _chosen(only: Sequence[str] | None) -> list[Entry]:
         return list(CORPUS)
     by_name = {entry.file: entry for entry in CORPUS}
     if unknown := sorted(set(only) - set(by_name)):
-        raise InputError(f"the gold corpus has no file {unknown[0]!r}; its files are in curate/footage/corpus.py")
+        raise InputError(
+            f"the gold corpus has no file {unknown[0]!r}; its files are in curate/footage/corpus.py"
+        )
     names = set(only)
     names |= {entry.of for entry in CORPUS if entry.file in names and isinstance(entry, Copy | Derived)}
     return [entry for entry in CORPUS if entry.file in names]

@@ -111,7 +111,9 @@ def walker(unit_px: int, seed: int, phase: float) -> Sprite:
     up = 3
     height, width = int(0.3 * unit_px) * up, int(0.16 * unit_px) * up
     rng = np.random.default_rng(seed)
-    coat, trousers = (tuple(float(v) for v in rng.uniform(0.12, 0.5) * rng.uniform(0.7, 1.3, 3)) for _ in range(2))
+    coat, trousers = (
+        tuple(float(v) for v in rng.uniform(0.12, 0.5) * rng.uniform(0.7, 1.3, 3)) for _ in range(2)
+    )
     skin = (0.8, 0.6, 0.48) if rng.random() < 0.6 else (0.45, 0.3, 0.22)
     color = np.zeros((height, width, 4), np.float32)
     hip, neck = np.array([width / 2, 0.55 * height]), np.array([width / 2 + 0.02 * width, 0.2 * height])
@@ -120,7 +122,9 @@ def walker(unit_px: int, seed: int, phase: float) -> Sprite:
         middle = start + length * height * np.array([math.sin(swing), math.cos(swing)])
         end = middle + length * height * np.array([math.sin(swing - bend), math.cos(swing - bend)])
         for a, b in ((start, middle), (middle, end)):
-            cv2.line(color, tuple(map(int, a)), tuple(map(int, b)), (*paint, 1.0), int(thick * width), cv2.LINE_AA)
+            cv2.line(
+                color, tuple(map(int, a)), tuple(map(int, b)), (*paint, 1.0), int(thick * width), cv2.LINE_AA
+            )
 
     for side in (math.pi, 0.0):
         swing = 0.5 * math.sin(phase + side)
@@ -129,7 +133,9 @@ def walker(unit_px: int, seed: int, phase: float) -> Sprite:
         limb(neck + (0, 0.05 * height), -swing, -0.3, 0.16, tuple(c * dim for c in coat), 0.12)  # type: ignore[arg-type]
     cv2.line(color, tuple(map(int, neck + (0, 0.06 * height))), tuple(map(int, hip)), (*coat, 1.0),
              int(0.3 * width), cv2.LINE_AA)  # fmt: skip
-    cv2.circle(color, tuple(map(int, neck - (0, 0.1 * height))), int(0.085 * height), (*skin, 1.0), -1, cv2.LINE_AA)
+    cv2.circle(
+        color, tuple(map(int, neck - (0, 0.1 * height))), int(0.085 * height), (*skin, 1.0), -1, cv2.LINE_AA
+    )
     cv2.ellipse(color, tuple(map(int, neck - (0.01 * width, 0.125 * height))), (int(0.085 * height),
                 int(0.06 * height)), 0, 180, 360, (0.12, 0.09, 0.07, 1.0), -1, cv2.LINE_AA)  # fmt: skip
     shade = np.linspace(1.1, 0.7, width, dtype=np.float32)[None, :, None]
@@ -186,7 +192,9 @@ def street(size: Size, seed: int, light: Light) -> Scene:
             way = 1 if n >= 3 else -1
             at = ((start[n] + way * speed[n] * time_s + 2) % 4 - 2, 0.29 if way < 0 else 0.4)
             draw(frame, under, place(under, view, size, at=(at[0], at[1] + 0.078)))
-            draw(frame, body, place(body, view, size, at=at, stretch=(way, 1), scale=1.1 if way > 0 else 0.95))
+            draw(
+                frame, body, place(body, view, size, at=at, stretch=(way, 1), scale=1.1 if way > 0 else 0.95)
+            )
         if dim < 1:
             cv2.multiply(frame, (0.8, 0.8, 0.95, 1), dst=frame)
         return frame
@@ -284,7 +292,9 @@ def aerial(size: Size, seed: int, light: Light) -> Scene:
         top = np.zeros((int(0.022 * unit) + 4, int(0.045 * unit) + 4, 4), np.float32)
         paint = PAINTS[n % len(PAINTS)]
         cv2.rectangle(top, (2, 2), (top.shape[1] - 3, top.shape[0] - 3), (*paint, 1.0), -1, cv2.LINE_AA)
-        cv2.rectangle(top, (top.shape[1] // 3, 3), (top.shape[1] * 2 // 3, top.shape[0] - 4), (0.15, 0.18, 0.2, 1), -1)
+        cv2.rectangle(
+            top, (top.shape[1] // 3, 3), (top.shape[1] * 2 // 3, top.shape[0] - 4), (0.15, 0.18, 0.2, 1), -1
+        )
         roofs.append(Sprite(to_image(top), unit))
     cast, cast_cloud = shadow(int(0.06 * unit), int(0.04 * unit), unit), sky_clouds(size, seed + 3, light)
 

@@ -17,7 +17,6 @@ from curate.footage.textures import (
     brushed_metal,
     fabric,
     fractal,
-    plaster,
     ramp,
     relief,
     stone,
@@ -78,7 +77,11 @@ def balls(size: Size, seed: int, light: Light) -> Scene:
         for n in sorted(range(count), key=lambda n: where[n][1]):
             x, y, z, cover = geometry[n]
             at = where[n]
-            draw(frame, casts[n], place(casts[n], view, size, at=(at[0] + 0.5 * radius[n], at[1] + 0.55 * radius[n])))
+            draw(
+                frame,
+                casts[n],
+                place(casts[n], view, size, at=(at[0] + 0.5 * radius[n], at[1] + 0.55 * radius[n])),
+            )
             turn = speed[n] * time_s / radius[n]
             u = (np.arcsin(np.clip(x, -1, 1)) - turn[0]) * 50
             v = (np.arcsin(np.clip(y, -1, 1)) - turn[1]) * 50
@@ -132,7 +135,9 @@ def clockwork(size: Size, seed: int, light: Light) -> Scene:
     casts = [shadow(g[0].rgba.shape[1], g[0].rgba.shape[0], unit, strength=0.55) for g in gears]
     rod = np.zeros((int(1.0 * unit), int(0.3 * unit), 4), np.float32)
     middle = rod.shape[1] // 2
-    cv2.line(rod, (middle, 0), (middle, int(0.86 * unit)), (0.72, 0.7, 0.66, 1), max(3, unit // 60), cv2.LINE_AA)
+    cv2.line(
+        rod, (middle, 0), (middle, int(0.86 * unit)), (0.72, 0.7, 0.66, 1), max(3, unit // 60), cv2.LINE_AA
+    )
     bob = _gear(1, int(0.12 * unit), seed + 9, (0.9, 0.7, 0.3), unit).rgba
     top = int(0.86 * unit) - bob.shape[0] // 2
     rod = to_image(rod)
@@ -182,7 +187,9 @@ def cloth(size: Size, seed: int, light: Light) -> Scene:
         ends = np.clip(np.minimum(map_x - 4, shape[1] - 5 - map_x) + 1, 0, 1)
         flag = sprite((moved * shade).astype(np.float32), (edge * ends).astype(np.float32), unit)
         sway = 0.01 * math.sin(1.3 * time_s)
-        draw(frame, flag, place(flag, view, size, at=(0.02, 0.06 + sway), angle=0.04 * math.sin(0.9 * time_s)))
+        draw(
+            frame, flag, place(flag, view, size, at=(0.02, 0.06 + sway), angle=0.04 * math.sin(0.9 * time_s))
+        )
         return frame
 
     return render
@@ -194,7 +201,16 @@ def _arm(unit: int, seed: int, skin: Color) -> Sprite:
     height, width = int(0.9 * unit) * up, int(0.3 * unit) * up
     mask = np.zeros((height, width), np.float32)
     mid = width / 2
-    outline = [(0.33, 1), (0.36, 0.45), (0.3, 0.34), (0.3, 0.2), (0.7, 0.2), (0.7, 0.34), (0.62, 0.45), (0.68, 1)]
+    outline = [
+        (0.33, 1),
+        (0.36, 0.45),
+        (0.3, 0.34),
+        (0.3, 0.2),
+        (0.7, 0.2),
+        (0.7, 0.34),
+        (0.62, 0.45),
+        (0.68, 1),
+    ]
     cv2.fillPoly(mask, [np.array([[x * width, y * height] for x, y in outline], np.int32)], 1.0)
     for n, (x, tip) in enumerate(((0.35, 0.09), (0.45, 0.05), (0.56, 0.06), (0.66, 0.1))):
         cv2.line(mask, (int(x * width), int(0.22 * height)), (int((x + 0.02 * (n - 1.5)) * width), int(tip * height)),
@@ -207,19 +223,25 @@ def _arm(unit: int, seed: int, skin: Color) -> Sprite:
     tone *= 1.0 - 0.12 * (np.arange(width)[None, :] - mid) / mid
     color = tone[..., None] * np.float32(skin)
     sleeve = np.arange(height) > 0.66 * height
-    cloth_color = fabric(mask.shape, seed + 1, color=HUES[seed % 6], second=HUES[(seed + 1) % 6], stripe_px=16)
+    cloth_color = fabric(
+        mask.shape, seed + 1, color=HUES[seed % 6], second=HUES[(seed + 1) % 6], stripe_px=16
+    )
     wide = (np.abs(np.arange(width) - mid) < 0.27 * width)[None, :] & sleeve[:, None]
     color = np.where(wide[..., None], cloth_color * (0.6 + 0.5 * round_[..., None]), color)
     mask = np.maximum(mask, wide.astype(np.float32))
     joined = np.dstack([color * mask[..., None], mask]).astype(np.float32)
-    return Sprite(to_image(cv2.resize(joined, (width // up, height // up), interpolation=cv2.INTER_AREA)), unit)
+    return Sprite(
+        to_image(cv2.resize(joined, (width // up, height // up), interpolation=cv2.INTER_AREA)), unit
+    )
 
 
 def hands(size: Size, seed: int, light: Light) -> Scene:
     """Two hands that knead dough on a floured board, seen from above by a fixed camera."""
     unit = size[1]
     shape = (int(1.5 * unit), int(1.5 * size[0]))
-    flour = np.clip(fractal(shape, seed + 3, cell=unit / 3, octaves=7, gain=0.7) * 2.6 - 1.3, 0, 0.8)[..., None]
+    flour = np.clip(fractal(shape, seed + 3, cell=unit / 3, octaves=7, gain=0.7) * 2.6 - 1.3, 0, 0.8)[
+        ..., None
+    ]
     top = wood(shape, seed, light=(0.6, 0.45, 0.32)) * (1 - flour) + 0.92 * flour
     board = Sprite(to_image(lit((top * _pool(shape, 0.6, 0.3, 0.8)).astype(np.float32), light)), unit)
     skin = ((0.88, 0.68, 0.56), (0.55, 0.38, 0.28))[seed % 2]
@@ -240,13 +262,21 @@ def hands(size: Size, seed: int, light: Light) -> Scene:
         turn = 0.35 * time_s + 0.1 * math.sin(beat)
         at = (0.03 * math.sin(0.5 * beat), -0.05 + 0.02 * press)
         draw(frame, cast, place(cast, view, size, at=(at[0] + 0.03, at[1] + 0.04)))
-        draw(frame, dough, place(dough, view, size, at=at, angle=turn, stretch=(1 + 0.08 * press, 1 - 0.08 * press)))
+        draw(
+            frame,
+            dough,
+            place(dough, view, size, at=at, angle=turn, stretch=(1 + 0.08 * press, 1 - 0.08 * press)),
+        )
         for n, arm in enumerate(arms):
             way = 1 if n else -1
             reach = 0.36 + 0.09 * math.sin(beat + 0.6 * way) + 0.04 * math.sin(0.37 * beat + n)
             where = (way * (0.25 + 0.06 * math.sin(0.61 * beat + n)) + at[0], reach)
             angle = -way * (0.34 + 0.12 * math.sin(0.8 * beat + 2 * n))
-            draw(frame, arm_cast, place(arm_cast, view, size, at=(where[0] + 0.05, where[1] + 0.05), angle=angle))
+            draw(
+                frame,
+                arm_cast,
+                place(arm_cast, view, size, at=(where[0] + 0.05, where[1] + 0.05), angle=angle),
+            )
             draw(frame, arm, place(arm, view, size, at=where, angle=angle, stretch=(1.25 * way, 1.25)))
         return frame
 
@@ -264,8 +294,9 @@ def fire(size: Size, seed: int, light: Light) -> Scene:
     warm = np.float32((1.0, 0.6, 0.32)) * (near - 0.3)
     cool = np.float32(light.key) * 0.18
     smoke = tile(256, seed + 1, cell=64, octaves=4)
-    rows = np.linspace(0, 1, height, dtype=np.float32)[:, None]
-    x = (np.arange(width, dtype=np.float32)[None, :] - width / 2) / height
+    # Flames are soft: half the resolution is enough for them.
+    rows = np.linspace(0, 1, (height + 1) // 2, dtype=np.float32)[:, None]
+    x = (np.arange((width + 1) // 2, dtype=np.float32)[None, :] * 2 - width / 2) / height
     stops = ((0.0, (0.0, 0.0, 0.0)), (0.25, (0.35, 0.03, 0.0)), (0.5, (0.95, 0.32, 0.04)),
              (0.75, (1.0, 0.75, 0.2)), (1.0, (1.0, 0.97, 0.8)))  # fmt: skip
     log = wood((int(0.12 * unit), int(0.7 * unit)), seed + 2, light=(0.26, 0.17, 0.12))
@@ -278,16 +309,20 @@ def fire(size: Size, seed: int, light: Light) -> Scene:
         flicker = 0.85 + 0.12 * math.sin(11 * time_s) * math.sin(7.3 * time_s) + 0.07 * math.sin(23 * time_s)
         cv2.multiply(frame, warm * flicker + cool, dst=frame, dtype=cv2.CV_8U)
         for n, angle in enumerate((0.25, -0.3, 0.05)):
-            draw(frame, logs, place(logs, view, size, at=(0.06 * (n - 1) - view.x * 0, 0.37), angle=angle))
+            draw(frame, logs, place(logs, view, size, at=(0.06 * (n - 1), 0.37), angle=angle))
         u = (x + view.x) * 190 + 0 * rows
         v = rows * 130 + 150 * time_s
         one = cv2.remap(smoke, u, v + 0 * u, 1, borderMode=3)
         bent = u + 50 * (one - 0.5)
-        two = cv2.remap(smoke, bent * 1.8, (v * 1.5 + 60 * time_s + 0 * u).astype(np.float32), 1, borderMode=3)
+        two = cv2.remap(
+            smoke, bent * 1.8, (v * 1.5 + 60 * time_s + 0 * u).astype(np.float32), 1, borderMode=3
+        )
         lean = x + view.x + 0.05 * math.sin(2.1 * time_s) * (1 - rows) + 0.2 * (one - 0.5) * (1 - rows)
         body = 1.0 - np.abs(lean) / (0.05 + 0.36 * rows * (1.35 - rows)) - 1.2 * np.clip(0.62 - rows, 0, 1)
         heat = np.clip((body + 1.3 * (0.5 * one + 0.5 * two - 0.5)) * np.clip((0.94 - rows) * 8, 0, 1), 0, 1)
-        flame = to_image(ramp(heat.astype(np.float32), stops))
+        flame = cv2.resize(
+            to_image(ramp(heat.astype(np.float32), stops)), size, interpolation=cv2.INTER_CUBIC
+        )
         cv2.add(frame, flame, dst=frame)
         for a, b, c, d in sparks:
             age = (time_s * (0.4 + 0.4 * c) + d) % 1.0

@@ -56,25 +56,34 @@ def fractal(
     """
     rng = np.random.default_rng(seed)
     height, width = shape
+    steps = [cell / 2**octave for octave in range(octaves) if octave == 0 or cell / 2**octave >= 0.5]
     total = np.zeros(shape, np.float32)
-    amplitude = 1.0
-    energy = 0.0
-    for _ in range(octaves):
-        rows = max(2, int(np.ceil(height / max(cell, 1.0))) + 3)
-        cols = max(2, int(np.ceil(width / max(cell * stretch, 1.0))) + 3)
-        grid = rng.standard_normal((rows, cols), np.float32)
-        step = max(cell, 1.0)
-        full = (max(width, round(cols * step * stretch)), max(height, round(rows * step)))
-        grown = cv2.resize(grid, full, interpolation=cv2.INTER_CUBIC)
-        top, left = (full[1] - height) // 2, (full[0] - width) // 2
-        total += amplitude * grown[top : top + height, left : left + width]
-        energy += amplitude * amplitude
-        amplitude *= gain
-        cell /= 2.0
-        if cell < 1.0:
-            break
+    # Coarse octaves are smooth: summed on a quarter of the rows and columns and grown once.
+    coarse = np.zeros((height // 4 + 2, width // 4 + 2), np.float32)
+    for octave, step in enumerate(steps):
+        if step >= 16:
+            coarse += gain**octave * _octave((coarse.shape[0], coarse.shape[1]), rng, step / 4, stretch)
+        else:
+            total += gain**octave * _octave(shape, rng, max(step, 1.0), stretch)
+    if steps[0] >= 16:
+        grown = cv2.resize(coarse, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+        total += grown[4 : 4 + height, 4 : 4 + width]
+    energy = sum(gain ** (2 * octave) for octave in range(len(steps)))
     # Cubic interpolation of unit grids has a variance near 0.45. A sigmoid, not a clip: no flat plateaus.
     return (0.5 + 0.5 * np.tanh(total / (2.0 * np.sqrt(0.45 * energy)))).astype(np.float32)
+
+
+def _octave(shape: tuple[int, int], rng: np.random.Generator, step: float, stretch: float) -> Floats:
+    """Return one octave: a unit normal grid of cells `step` px high, interpolated to `shape`."""
+    height, width = shape
+    across = max(step * stretch, 1.0)
+    grid = rng.standard_normal(
+        (int(np.ceil(height / step)) + 3, int(np.ceil(width / across)) + 3), np.float32
+    )
+    full = (max(width, round(grid.shape[1] * across)), max(height, round(grid.shape[0] * step)))
+    grown: Floats = cv2.resize(grid, full, interpolation=cv2.INTER_CUBIC)
+    top, left = (full[1] - height) // 2, (full[0] - width) // 2
+    return grown[top : top + height, left : left + width]
 
 
 def tile(side: int, seed: int, *, cell: int, octaves: int = 4, gain: float = 0.55) -> Floats:

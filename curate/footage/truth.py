@@ -112,8 +112,12 @@ def shots_of(film: Film) -> tuple[tuple[ShotTruth, ...], tuple[int, ...], tuple[
                 object_motion=not shot.still and (shot.scene not in STILL_LIFE or bool(shot.weather)),
                 moved_still=shot.still and shot.camera.kind != "static",
                 frozen_share=round(held / max(shot.frames - 1, 1), 4),
-                blur_px=max((fault.sigma_px for fault in shot.faults if isinstance(fault, Blur)), default=0.0),
-                noise_sigma=max((fault.sigma for fault in shot.faults if isinstance(fault, Noise)), default=0.0),
+                blur_px=max(
+                    (fault.sigma_px for fault in shot.faults if isinstance(fault, Blur)), default=0.0
+                ),
+                noise_sigma=max(
+                    (fault.sigma for fault in shot.faults if isinstance(fault, Noise)), default=0.0
+                ),
                 shake=shot.camera.rate if shot.camera.kind in ("shake", "handheld") else 0.0,
                 gain=shot.look.gain,
                 faults=_names((*shot.faults, *film.post)),

@@ -19,9 +19,9 @@ from curate.processes import Child, describe_exit
 from curate.records import Failure
 from curate.split.scan import Event, SourceScanned, scan_source
 from curate.split.stage import Split, SplitOptions
-from shards.errors import ClipError, DecodeLimitError
+from shards.errors import DecodeLimitError
 
-__all__ = ["Decoder", "DecoderDiedError", "Limits", "Refused"]
+__all__ = ["Broken", "Decoder", "DecoderDiedError", "Limits", "Refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,18 @@ class Refused:
     failure: Failure
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The detector or a signal cannot even be built."""
+
+    message: str
+
+
 class DecoderDiedError(Exception):
     """The child died: of the source, or of something else. Worth another try."""
 
 
-Message: TypeAlias = "Event | Refused"
+Message: TypeAlias = "Event | Refused | Broken"
 
 
 class Decoder:
@@ -68,7 +75,7 @@ class Decoder:
                 self._await(child, started_s + self._limits.time_limit_s)
                 message: Message = child.connection.recv()
                 yield message
-                if isinstance(message, (SourceScanned, Refused)):
+                if isinstance(message, (SourceScanned, Refused, Broken)):
                     return
         except (EOFError, OSError) as exc:
             how = describe_exit(child.exit_code())
@@ -123,17 +130,22 @@ def _serve(connection: Connection, options: SplitOptions, address_space: int) ->
     while True:
         uri, path = connection.recv()
         try:
-            for event in scan_source(split, uri, path):
+            eyes = split.eyes()
+        except Exception as exc:
+            # Before the source is even opened: that is the program's fault, and every source's fate.
+            connection.send(Broken(f"{type(exc).__name__}: {exc}"))
+            continue
+        try:
+            for event in scan_source(split.options, eyes, uri, path):
                 connection.send(event)
-        except ClipError as exc:
-            connection.send(Refused(Failure.of(exc)))
+        except (BrokenPipeError, ConnectionResetError):
+            raise
         except MemoryError:
             limit = f"needs more than address_space ({address_space / 2**20:.0f} MiB)"
             connection.send(Refused(Failure(DecodeLimitError.__name__, limit)))
-        except FileNotFoundError:
-            connection.send(Refused(Failure("SourceError", "no such file")))
-        except PermissionError as exc:
-            connection.send(Refused(Failure("SourceError", f"cannot be read: {exc.strerror}")))
+        except Exception as exc:
+            # Here a stage meets a source: whatever this one provokes must not stop the others.
+            connection.send(Refused(Failure.of(exc)))
 
 
 def _limit_memory(address_space: int) -> None:

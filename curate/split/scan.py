@@ -18,9 +18,9 @@ from typing import TypeAlias
 from curate.frames import Boundary
 from curate.records import Failure, Row, Sample
 from curate.split.shots import Clock, Shot, ShotBuilder
-from curate.split.stage import Split, SplitOptions
+from curate.split.stage import Eyes, SplitOptions
 from curate.video import Frame, VideoReader, open_video
-from shards.errors import ClipError
+from shards.errors import ClipError, SourceError
 from shards.ids import clip_id, source_id
 
 __all__ = ["ClipCut", "ClipLost", "Event", "Heartbeat", "Scan", "SourceScanned", "scan_source"]
@@ -82,36 +82,41 @@ class Stopwatch:
 
 
 def hash_file(path: str) -> str:
-    """Return the hex SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the hex SHA-256 of a file; raises SourceError when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as exc:
+        raise SourceError(f"cannot be read: {exc.strerror}") from exc
 
 
-def scan_source(split: Split, uri: str, path: str) -> Iterator[Event]:
+def scan_source(options: SplitOptions, eyes: Eyes, uri: str, path: str) -> Iterator[Event]:
     """Yield the clips of the file at `path` as they are cut, heartbeats, and last the source itself.
 
-    Raises SourceError where nothing of it can be read.
+    `eyes` are new for every source. Raises SourceError where nothing of it can be read.
     """
     watch = Stopwatch()
     content = source_id(hash_file(path))
     watch.lap("hash")
-    with open_video(path, backend=split.options.decoder) as reader:
+    with open_video(path, backend=options.decoder) as reader:
         watch.lap("open")
-        yield from Scan(split, reader, uri, content, watch).run()
+        yield from Scan(options, eyes, reader, uri, content, watch).run()
 
 
 class Scan:
     """The state of one source's scan."""
 
-    def __init__(self, split: Split, reader: VideoReader, uri: str, content: str, watch: Stopwatch) -> None:
-        self._options: SplitOptions = split.options
+    def __init__(
+        self, options: SplitOptions, eyes: Eyes, reader: VideoReader, uri: str, content: str, watch: Stopwatch
+    ) -> None:
+        self._options = options
         self._reader = reader
         self._info = reader.info
         self._uri = uri
         self._content = content
         self._watch = watch
-        self._detector = split.new_detector()
-        self._signals = split.new_signals()
+        self._detector = eyes.detector
+        self._signals = eyes.signals
         self._clock = Clock()
         trim_s = self._options.trim_s
         longest_s = self._options.max_s + self._options.min_s + 2 * trim_s

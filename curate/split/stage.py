@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from curate.registry import resolve
 from shards.errors import ConfigError
 from shards.schemas import CLIPS, column
 
-__all__ = ["Split", "SplitOptions"]
+__all__ = ["Eyes", "Split", "SplitOptions"]
 
 
 class SplitOptions(Options):
@@ -56,6 +57,14 @@ class SplitOptions(Options):
     def trim_s(self) -> float:
         """What is left out at each transition, in seconds."""
         return self.trim_frames / 30
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What looks at the frames of one source."""
+
+    detector: Detector
+    signals: tuple[Signal, ...]
 
 
 class Split:
@@ -94,11 +103,7 @@ class Split:
             for name, (cls, options) in parts.items()
         }
 
-    def new_detector(self) -> Detector:
-        """Return a detector for one source."""
-        detector: Detector = self._detector(self._detector_options)
-        return detector
-
-    def new_signals(self) -> list[Signal]:
-        """Return the signals for one source."""
-        return [cls(options) for cls, options in self._signals.values()]
+    def eyes(self) -> Eyes:
+        """Return a detector and signals for one source."""
+        signals = tuple(cls(options) for cls, options in self._signals.values())
+        return Eyes(self._detector(self._detector_options), signals)

@@ -19,13 +19,13 @@ from curate.executors.base import Progress
 from curate.plan import PassPlan
 from curate.records import Failure, Row, Source
 from curate.sources import local_path, stat_version
-from curate.split.decoder import Decoder, DecoderDiedError, Limits, Refused
+from curate.split.decoder import Broken, Decoder, DecoderDiedError, Limits, Refused
 from curate.split.scan import ClipCut, ClipLost, SourceScanned
 from curate.split.stage import Split
 from curate.tally import Tally
 from curate.tasks import Done, Task
-from shards.errors import ClipError, SourceError
-from shards.run import Purged
+from shards.errors import ClipError, SourceError, StageError
+from shards.run import PURGED, Purged
 from shards.schemas import CLIPS, SHOTS, SOURCES
 from shards.storage import Storage
 from shards.tar import FileDigest, TarWriter
@@ -34,7 +34,6 @@ __all__ = ["SplitRunner"]
 
 # A clip tar is closed when it has grown past this: large enough to list few, small enough to move.
 TAR_BYTES = 2**30
-PURGED = "purged"
 
 
 @dataclass(slots=True)
@@ -150,7 +149,7 @@ class SplitRunner:
         self._storage = storage
         self._report = report
         self._purged_uris = {uri for item in purged for uri in item.source_uris}
-        self._purged_ids = {item.source_id for item in purged}
+        self._purged_ids = {item.source_id for item in purged} - {None}
         split: Split = pass_.stages[0].cls(pass_.stages[0].options)
         self._signals_schema = split.signals_schema
         limits = pass_.resources
@@ -265,6 +264,8 @@ class SplitRunner:
                         self._fail(unit, source, message.clip_id, message.failure, 1)
                     case Refused():
                         raise _error(message.failure)
+                    case Broken():
+                        raise StageError(f"the split pass cannot start: {message.message}")
                     case SourceScanned():
                         scanned = message
                     case _:

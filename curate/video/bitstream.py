@@ -85,7 +85,8 @@ def _split_by_start_code(data: bytes) -> Iterator[NalUnit]:
     while at >= 0:
         start = at + 3
         following = data.find(b"\0\0\1", start)
-        payload = data[start : following if following >= 0 else len(data)]
+        # no NAL unit ends in a zero byte: they belong to the next start code
+        payload = data[start : following if following >= 0 else len(data)].rstrip(b"\0")
         if payload:
             yield NalUnit(at, payload)
         at = following
@@ -169,7 +170,7 @@ def x264_sei(framing: NalFraming, data: bytes) -> bytes | None:
             kind == _SEI_USER_DATA and payload.startswith(_X264_UUID)
             for kind, payload in _sei_messages(nal.payload[1:])
         ):
-            return nal.payload.rstrip(b"\0") if framing.length_bytes == 0 else nal.payload
+            return nal.payload
     return None
 
 

@@ -126,7 +126,7 @@ class LinearDecoder:
         pts, detail = self._harm
         declared = self.stream.frames
         of = f" of {declared} declared" if declared else ""
-        where = f"damaged at {float(pts * self.info.time_base):.1f} s" if pts is not None else "damaged"
+        where = f"damaged at {float(pts * self.info.time_base):.1f} s" if pts is not None else "cut short"
         return f"{where}: {self._given} frames decoded{of}: {detail}"
 
     def close(self) -> None:

@@ -103,8 +103,7 @@ class Shrinker:
         luma = _small(stored[0], LUMA_LONG_PX, layout, _STRETCH_LUMA)
         if not layout.chroma:
             height, width = (max(1, side // 2) for side in luma.shape)
-            neutral = np.full((2, height, width), 128, np.uint8)
-            return luma, neutral[0], neutral[1]
+            return luma, np.full((height, width), 128, np.uint8), np.full((height, width), 128, np.uint8)
         u = _small(stored[1], CHROMA_LONG_PX, layout, _STRETCH_CHROMA)
         v = _small(stored[2], CHROMA_LONG_PX, layout, _STRETCH_CHROMA)
         return luma, u, v

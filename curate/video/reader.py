@@ -173,10 +173,11 @@ class VideoReader:
         assert start.pts is not None
         if (pts[0] - start.pts) * self.info.time_base > self._preroll_limit_s:
             return "random-access point too far back"
-        packets = self._decodable(start, self._store.range(start, pts[0], end_pts))
+        packets = self._decodable(start, self._store.range(start, pts[0], pts[-1] + 1))
         shown = [kept.pts for kept in packets if kept.pts is not None]
+        end_pts = min([end_pts, *(p for p in shown if p > pts[-1])])  # earlier where the next frame was lost
         # The frames that came out must be those that the packets announce, or the edit list would lie.
-        if len(set(shown)) < len(packets) or sorted(p for p in shown if pts[0] <= p < end_pts) != list(pts):
+        if len(set(shown)) < len(packets) or sorted(p for p in shown if pts[0] <= p <= pts[-1]) != list(pts):
             return "no reliable timestamps"
         data = copy_span(self._decoder.stream, self._copied(packets), pts[0], end_pts, end_pts - pts[-1])
         if data is None:

@@ -91,7 +91,9 @@ def ramp(frames: Sequence[TinyFrame], first: int, last: int) -> Ramp:
     return Ramp(share, error, max(0, low + 1 - more), min(len(frames), high + more))
 
 
-def transition_features(frames: Sequence[TinyFrame], first: int, last: int, fps: float, found: Ramp) -> Floats:
+def transition_features(
+    frames: Sequence[TinyFrame], first: int, last: int, fps: float, found: Ramp
+) -> Floats:
     """Return the features of the change from `frames[first]` to `frames[last]`, in the order of `FEATURES`.
 
     `frames` reaches beyond both, as far as there are frames, by about the length of the window.
@@ -113,7 +115,10 @@ def _shape(frames: Sequence[TinyFrame], first: int, last: int, fps: float, found
     left, right = gaps[max(0, a - 9) : max(0, a - 1)], gaps[b : b + 8]
     active = [log(sum(s) / len(s) if s else 0.0) - log(mean) for s in (left, right)]
     before, after = frames[max(0, a - 1)], frames[min(len(frames) - 1, b)]
-    drift = [log(tiny_distance(frames[0], before)) - log(net), log(tiny_distance(after, frames[-1])) - log(net)]
+    drift = [
+        log(tiny_distance(frames[0], before)) - log(net),
+        log(tiny_distance(after, frames[-1])) - log(net),
+    ]
     return [
         log(net), net / (path + 0.5), steps[-1] / (path + 0.5), steps[-2] / (path + 0.5),
         float(last - first) / 2, (b - a) / fps, float(b - a), *active, *drift,
@@ -140,8 +145,12 @@ def _ends(frames: Sequence[TinyFrame], first: int, last: int) -> list[float]:
     inner = warp(c, d)
     inside = [float(f.small_hw.std()) for f in frames[first : last + 1]]
     middle = frames[(first + last) // 2]
-    sharp = [float(cv2.Laplacian(f.mid_HW, cv2.CV_16S, ksize=3).astype(np.float32).std()) for f in (a, middle, b)]
-    histograms = [cv2.calcHist([f.small_hw], [0], None, [32], [0, 256])[:, 0] / f.small_hw.size for f in (a, b)]
+    sharp = [
+        float(cv2.Laplacian(f.mid_HW, cv2.CV_16S, ksize=3).astype(np.float32).std()) for f in (a, middle, b)
+    ]
+    histograms = [
+        cv2.calcHist([f.small_hw], [0], None, [32], [0, 256])[:, 0] / f.small_hw.size for f in (a, b)
+    ]
     return [
         (covariance + 1) / (std_x * std_y + 1),
         1 - covariance**2 / (std_x**2 * std_y**2 + 1),

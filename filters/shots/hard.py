@@ -49,7 +49,9 @@ def stands_out(gaps: Sequence[float], at: int) -> bool:
     here = gaps[at]
     if here < 1.0:
         return False
-    around = sorted(g for g in (*gaps[max(0, at - NEAR) : at], *gaps[at + 1 : at + 1 + NEAR]) if g > _DUPLICATE)
+    around = sorted(
+        g for g in (*gaps[max(0, at - NEAR) : at], *gaps[at + 1 : at + 1 + NEAR]) if g > _DUPLICATE
+    )
     return not around or here > 1.3 * around[len(around) // 2]
 
 
@@ -100,7 +102,9 @@ def _states(before: Sequence[TinyFrame], after: Sequence[TinyFrame], reach: int)
     inner = [max(luma_distance(side[0], f) for f in side[1:]) for side in (left, right)]
     least, mean = min(cross), sum(cross) / len(cross)
     # The old state back after the last frame that differs: flashes, stray frames.
-    back = min(min(luma_distance(left[0], f) for f in right[1:]), min(luma_distance(right[0], f) for f in left[1:]))
+    back = min(
+        min(luma_distance(left[0], f) for f in right[1:]), min(luma_distance(right[0], f) for f in left[1:])
+    )
     here = cross[0]
     return [
         log(least) - log(here),
@@ -188,7 +192,9 @@ def warp(a: TinyFrame, b: TinyFrame) -> Warp:
     x, y = a.mid_HW, b.mid_HW
     flow = _dis().calc(x, y, None)
     grid_x, grid_y = _grid(x.shape)
-    warped = cv2.remap(y, grid_x + flow[..., 0], grid_y + flow[..., 1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+    warped = cv2.remap(
+        y, grid_x + flow[..., 0], grid_y + flow[..., 1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
+    )
     residual = cv2.absdiff(x, warped)
     kept = ncc(detail(x), detail(warped))
     cells = cv2.resize(residual, (16, 9), interpolation=cv2.INTER_AREA)

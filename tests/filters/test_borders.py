@@ -107,6 +107,14 @@ def test_summary_of_frames_none_of_which_was_measured_is_null() -> None:
     assert set(signal.summary(0, 2).values()) == {None}
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (4, 1), (2, 2), (3, 50)])
+@pytest.mark.parametrize("level", [0, 200])
+def test_any_size_is_measured(shape: tuple[int, int], level: int) -> None:
+    bars = 0 if level else None
+    row = summary([np.full(shape, level, np.uint8)] * 2)
+    assert row == {"black_share": float(not level), "letterbox_share": bars, "pillarbox_share": bars}
+
+
 def test_a_change_of_size_has_no_bars() -> None:
     row = summary([boxed(picture(), 22), boxed(picture()[:, :200], 22)])
     assert (row["black_share"], row["letterbox_share"], row["pillarbox_share"]) == (0, None, None)

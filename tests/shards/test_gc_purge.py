@@ -15,7 +15,7 @@ from shards.index import build_index
 from shards.packing import pack
 from shards.purge import purge
 from shards.reader import ManifestReader
-from shards.run import RunFiles
+from shards.run import PassInfo, RunFiles
 from shards.selection import select
 from shards.tables import part_metadata, read_table, rows_to_table, table_path, write_table
 from shards.verify import verify
@@ -142,7 +142,7 @@ def test_a_purged_source_leaves_no_trace_and_a_sound_run(run: RunFiles) -> None:
     clips, media, ident = victims(run)
     assert len(traces(run, clips, media)) > 5
     result = purge(run, VICTIM)
-    assert (result.clips, result.source_id, result.source_uris) == (3, ident, (VICTIM,))
+    assert (result.clips, result.source_ids, result.source_uris) == (3, (ident,), (VICTIM,))
     assert (result.selections, result.dropped) == (("loose", "packed", "without"), ())
     assert traces(run, clips, media) == []
     assert problems(run) == []
@@ -178,6 +178,35 @@ def test_by_id_and_a_second_time(run: RunFiles) -> None:
     assert len(run.info().purged) == 2
 
 
+def test_no_part_is_older_than_what_it_was_made_from(run: RunFiles) -> None:
+    """A pass that sees an older part looks at its unit again."""
+    info = run.info()
+    added = PassInfo("a" * 64, ("a_score",), ("split", "caption"))  # first in the alphabet, last to run
+    run.write_info(replace(info, passes={**info.passes, "late": added}))
+    ids = read_table(run.storage, table_path("clips", SPLIT.fp8, "u000"), ["clip_id"])
+    metadata = {"unit": "u000", "pass": "late", "clips_in": "6", "failed": "0", "not_admitted": "0"}
+    write_table(run.storage, table_path("a_score", added.fp8, "u000"), ids, metadata)
+    purge(run, VICTIM)
+    info = run.info()
+    parts = [run.committed(info, name)["u000"] for name in info.passes]
+    times = [part.entry.mtime_ns for part in parts]
+    assert times == sorted(times)
+    assert problems(run) == []
+
+
+def test_a_damaged_neighbour_does_not_stop_a_purge_and_stays_known(run: RunFiles) -> None:
+    rows = read_table(run.storage, table_path("clips", SPLIT.fp8, "u000")).to_pylist()
+    neighbour = next(row for row in rows if row["source_uri"] != VICTIM)
+    tar = bytearray(run.storage.read(neighbour["tar"]))
+    tar[neighbour["offset"] + 40] ^= 1
+    run.storage.write(neighbour["tar"], bytes(tar))
+    for name in ("packed", "loose", "without"):
+        run.storage.delete_tree(run.selection_folder(name))
+    assert purge(run, VICTIM).clips == 3
+    found = verify(str(run.storage.root), decode=video_decoder)
+    assert [problem.clip_id for problem in found] == [neighbour["clip_id"]]
+
+
 def test_an_unknown_source_changes_nothing(run: RunFiles) -> None:
     before = contents(run)
     with pytest.raises(InputError, match=r"knows no source 'videos/nope.mp4'"):
@@ -193,10 +222,30 @@ def test_copies_go_with_the_source_and_a_broken_source_can_go(run: RunFiles) -> 
     result = purge(run, "copies/x.mp4")
     assert (result.clips, result.source_uris) == (3, ("copies/x.mp4", VICTIM))
     result = purge(run, "videos/u001-broken.mp4")
-    assert (result.source_id, result.clips) == (None, 0)
+    assert (result.source_ids, result.clips) == ((), 0)
     failures = read_table(run.storage, run.failures_path(SPLIT.fp8, "split", "u001"))
     assert len(failures) == 0
     assert problems(run) == []
+
+
+def test_every_content_that_a_uri_had_goes(run: RunFiles) -> None:
+    """The file was another one when an earlier fingerprint was made."""
+    other_fingerprint(run)
+    clips, media, ident = set(), [], ""
+    path = table_path("sources", SPLIT.fp8, "u000")
+    table = read_table(run.storage, path)
+    rows = table.to_pylist()
+    earlier = rows[1]["source_id"]
+    rows[1]["source_uri"] = VICTIM
+    write_table(run.storage, path, rows_to_table(rows, table.schema), part_metadata(run.storage, path))
+    for row in read_table(run.storage, table_path("clips", SPLIT.fp8, "u000")).to_pylist():
+        clips.add(row["clip_id"])
+        media.append(run.storage.read(row["tar"], row["offset"], row["bytes"]))
+        ident = ident or row["source_id"]
+    result = purge(run, VICTIM)
+    assert set(result.source_ids) == {ident, earlier}
+    assert {item.source_id for item in run.info().purged} == {ident, earlier}
+    assert traces(run, clips, media) == []
 
 
 def test_old_fingerprints_are_purged_too(run: RunFiles) -> None:

@@ -34,6 +34,10 @@ def packed(run: RunFiles, **options: int) -> PackResult:
     return pack(run, "main", **({"shard_bytes": 20_000, "shard_clips": 4} | options))
 
 
+def folder_of(run: RunFiles, name: str = "main") -> Path:
+    return run.storage.local(run.selection_folder(name))
+
+
 def contents(run: RunFiles, folder: str = "shards/main") -> dict[str, bytes]:
     return {entry.path: run.storage.read(entry.path) for entry in run.storage.list(folder)}
 
@@ -45,7 +49,7 @@ def test_stock_webdataset_reads_the_shards(run: RunFiles) -> None:
     result = packed(run)
     assert (result.clips, result.packed) == (10, True)
     assert result.shards > 2
-    urls = [str(path) for path in sorted(Path(result.folder).glob("*.tar"))]
+    urls = [str(path) for path in sorted(folder_of(run).glob("*.tar"))]
     samples = list(webdataset.WebDataset(urls, shardshuffle=False, empty_check=False))
     gc.collect()
     rows = read_table(run.storage, run.manifest_path("main")).to_pylist()
@@ -62,31 +66,31 @@ def test_stock_webdataset_reads_the_shards(run: RunFiles) -> None:
 
 
 def test_the_manifest_points_into_the_shards(run: RunFiles) -> None:
-    result = packed(run)
+    packed(run)
     seen = 0
-    for sample in ManifestReader(f"{result.folder}/manifest.parquet", verify=True):
-        data = (Path(result.folder) / str(sample.row["shard"])).read_bytes()
+    for sample in ManifestReader(str(folder_of(run) / "manifest.parquet"), verify=True):
+        data = (folder_of(run) / str(sample.row["shard"])).read_bytes()
         assert data[sample.row["offset"] :].startswith(sample.media)
         seen += 1
     assert seen == 10
-    stats = json.loads((Path(result.folder) / "stats.json").read_text())
+    stats = json.loads((folder_of(run) / "stats.json").read_text())
     assert (stats["clips"], stats["seconds"]) == (10, 10.0)
     assert stats["columns"]["motion_total"]["min"] > 0.1
     for name, digest in stats["shards"].items():
-        data = (Path(result.folder) / name).read_bytes()
+        data = (folder_of(run) / name).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (digest["bytes"], digest["sha256"])
 
 
 def test_limits_of_a_shard(run: RunFiles) -> None:
-    folder = Path(packed(run, shard_clips=3, shard_bytes=1 << 20).folder)
+    packed(run, shard_clips=3, shard_bytes=1 << 20)
     sizes = []
-    for path in sorted(folder.glob("*.tar")):
+    for path in sorted(folder_of(run).glob("*.tar")):
         with tarfile.open(path) as tar:
             sizes.append(len(tar.getnames()) // 3)
     assert sizes == [3, 3, 3, 1]
     assert packed(run, shard_bytes=1, shard_clips=100).shards == 10
-    limited = packed(run, shard_bytes=20_480, shard_clips=100)
-    assert max(path.stat().st_size for path in Path(limited.folder).glob("*.tar")) <= 20_480
+    packed(run, shard_bytes=20_480, shard_clips=100)
+    assert max(path.stat().st_size for path in folder_of(run).glob("*.tar")) <= 20_480
 
 
 def test_packing_again_does_nothing_and_gives_the_same_bytes(run: RunFiles, tmp_path: Path) -> None:
@@ -165,8 +169,8 @@ def test_some_captions_are_refused_and_none_are_packed_without(run: RunFiles) ->
     with pytest.raises(InputError, match="2 of the 12 clips of selection 'all' have no caption; select with"):
         pack(run, "all")
     select(run, "caption is null", "plain")
-    result = pack(run, "plain")
-    with tarfile.open(f"{result.folder}/00000.tar") as tar:
+    pack(run, "plain")
+    with tarfile.open(folder_of(run, "plain") / "00000.tar") as tar:
         assert Counter(name.partition(".")[2] for name in tar.getnames()) == {"json": 2, "mp4": 2}
 
 

@@ -9,7 +9,7 @@ import pytest
 from fake_run import SPLIT, make_run
 
 from shards.condition import matching_ids
-from shards.errors import ConfigError, InputError, IntegrityError
+from shards.errors import ConfigError, InputError, IntegrityError, StorageError
 from shards.index import build_index
 from shards.run import PassInfo, RunFiles, RunInfo
 from shards.schemas import CAPTIONS, column
@@ -141,6 +141,23 @@ def test_no_clips_yet(tmp_path: Path) -> None:
         build_index(run)
 
 
+def test_many_units_are_joined_in_groups_and_sorted_through_buckets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path, units=9, sources=3, clips=4)
+    whole = run.storage.read(build_index(run))
+    run.storage.delete("index.parquet")
+    monkeypatch.setattr("shards.index._ROWS_AT_ONCE", 10)
+    assert run.storage.read(build_index(run)) == whole
+
+
+def test_too_little_memory_is_one_line(tmp_path: Path) -> None:
+    run = make_run(tmp_path, units=2, sources=20, clips=20)
+    with pytest.raises(StorageError, match=r"cannot be joined: Out of Memory Error: [^\n]*$"):
+        build_index(run, memory_bytes=1 << 20)
+    assert not run.storage.exists("index.parquet")
+
+
 # -- conditions -------------------------------------------------------------------------------------------
 
 
@@ -233,7 +250,7 @@ def test_ties_and_limits_pick_the_same_clips_every_time() -> None:
 def test_a_manifest_points_at_the_bytes(run: RunFiles) -> None:
     selection = select(run, "motion_total > 0.1", "moving")
     assert (selection.clips, selection.of, selection.without_caption) == (15, 18, 0)
-    path = Path(selection.path)
+    path = run.storage.local(selection.path)
     rows = table_of(run, run.manifest_path("moving"))
     assert [row["clip_id"] for row in rows] == sorted(row["clip_id"] for row in rows)
     for row in rows:
