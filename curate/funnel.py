@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from rich.table import Table
 
 from curate.driver import Totals
-from shards.run import RunFiles
+from shards.run import NO_CLIP, PURGED, RunFiles
 from shards.tables import iter_batches, read_parts, read_table
 
 __all__ = ["Funnel", "measure_funnel", "render_funnel", "render_seconds"]
@@ -82,13 +82,13 @@ def _sources(run: RunFiles, funnel: Funnel) -> None:
         error = row["error"]
         if row["duplicate_of"] is not None:
             funnel.duplicates += 1
-        elif error == "purged":
+        elif error == PURGED:
             funnel.purged += 1
         elif row["source_id"] is None:
             funnel.unreadable += 1
         else:
             funnel.source_s += row["duration_s"] or 0.0
-            if error is not None and error.startswith("no clip"):
+            if error is not None and error.startswith(NO_CLIP):
                 funnel.no_clip += 1
             elif error is not None:
                 funnel.damaged += 1

@@ -1,12 +1,12 @@
 """How much the picture moves, in frame diagonals a second: dense optical flow over a fixed time.
 
 Time and not frames: a clip has the same motion at 24, 30 and 60 frames a second, and where frames are
-doubled. Diagonals and not pixels: the same motion at every size. Four pairs a second, 0.1 s apart, each
-wholly within the clip, on a luma plane of at most 224 px.
+doubled. Diagonals and not pixels: the same motion at every size. Six pairs a second, 1/15 s apart, each
+wholly within the clip, on a luma plane of 160 px.
 
-Cost: 0.12 ms a pair, 0.02 ms a frame at 30 frames a second. DIS at its `ultrafast` preset on 160 px is within
-5 % of true speeds from 0.002 to 1 diagonal a second; `fast` on 320 px costs nine times as much and is no
-better. Beyond 1.2 diagonals a second it loses hold: such a clip reads as fast, but not how fast.
+Cost: 0.2 ms a pair, 0.04 ms a frame at 30 frames a second. DIS at its `ultrafast` preset on 160 px is within
+5 % of true speeds from 0.005 to 1 diagonal a second; `fast` on 320 px costs nine times as much and is no
+better. Beyond 1.5 diagonals a second it loses hold: such a clip reads as fast, but not how fast.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ __all__ = ["MotionSignal", "PairMotion", "flow_plane", "measure_flow", "motion_t
 
 Flow = npt.NDArray[np.float32]
 
-_FLOW_LONG_PX = 224
+_FLOW_LONG_PX = 160
 _FLOW_SHORT_PX = 48
+# A frame that is due a moment later, by the rounding of timestamps to milliseconds, will do.
+_ROUNDING_S = 0.002
 # Pairs across a missed cut or a flash have absurd flow; a tenth is one pair of a clip of 3 s.
 _TRIM = 0.1
 
@@ -44,21 +46,16 @@ class PairMotion:
 
 
 def flow_plane(luma_HW: Plane) -> Plane:
-    """Return the plane for optical flow: halved above 224 px, and not below the 48 px that DIS needs.
+    """Return the plane for optical flow: its long side at 160 px, or its short one at 48 where that is more.
 
-    uint8 in, uint8 out; at 112 to 224 px on the long side unless the picture is very narrow or tiny.
+    uint8 in, uint8 out. One size for all pictures: on a larger plane the same motion reads faster.
     """
     height, width = luma_HW.shape
-    if max(height, width) > _FLOW_LONG_PX and min(height, width) >= 2 * _FLOW_SHORT_PX:
-        size = width // 2, height // 2
-        halved: Plane = cv2.resize(luma_HW[: height & ~1, : width & ~1], size, interpolation=cv2.INTER_AREA)
-        return halved
-    if min(height, width) < _FLOW_SHORT_PX:
-        # Whole factors, for both sides: a displacement keeps its share of the diagonal.
-        times = -(-_FLOW_SHORT_PX // min(height, width))
-        grown: Plane = cv2.resize(luma_HW, (width * times, height * times), interpolation=cv2.INTER_LINEAR)
-        return grown
-    return luma_HW
+    scale = max(_FLOW_LONG_PX / max(height, width), _FLOW_SHORT_PX / min(height, width))
+    size = round(width * scale), round(height * scale)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    plane: Plane = cv2.resize(luma_HW, size, interpolation=how)
+    return plane
 
 
 def measure_flow(flow_HW2: Flow, dt_s: float) -> PairMotion:
@@ -84,10 +81,11 @@ class MotionOptions(Options):
     """When the flow is measured."""
 
     # Not a multiple of the periods in which frames are doubled (6 of 30, 5 of 30, 2): with 0.2 s, pairs would
-    # always meet the same phase of 25 in 30, and read 20 % too much. With this the error is below 4 %, and
-    # 9 % for threes, over clips of 3 s at every phase.
-    every_s: float = Field(0.228, gt=0, description="one pair of frames about every so often")
-    apart_s: float = Field(0.1, gt=0, description="time between the two frames of a pair, at least 3/4 of it")
+    # always meet the same phase of 25 in 30, and read 20 % too much. With this, what a pattern adds or takes
+    # is at most 9 % over clips of 3 s, at every phase of 24 and 25 in 30 and 60, 8 in 24 and others.
+    every_s: float = Field(0.158, gt=0, description="one pair of frames about every so often")
+    # A whole number of frames at 15, 30 and 60 a second; the same 0.08 s at 25 and 50.
+    apart_s: float = Field(1 / 15, gt=0, description="time between the two frames of a pair, at least")
 
     @model_validator(mode="after")
     def _consistent(self) -> MotionOptions:
@@ -115,8 +113,7 @@ class MotionSignal:
     )
 
     def __init__(self, options: MotionOptions) -> None:
-        # From three quarters of `apart_s` on: 0.08 to 0.11 s at every rate from 12 frames a second up.
-        self._apart_s = 0.75 * options.apart_s
+        self._apart_s = options.apart_s - _ROUNDING_S
         self._cadence = Cadence(options.every_s)
         self._pairs: Track[PairMotion] = Track()
         self._first: tuple[int, float, Plane] | None = None
@@ -127,7 +124,7 @@ class MotionSignal:
         plane: Plane | None = None
         if self._first is not None:
             index, time_s, first = self._first
-            if frame.time_s - time_s < self._apart_s - 1e-5:
+            if frame.time_s - time_s < self._apart_s:
                 return
             plane = flow_plane(frame.luma_HW)
             if plane.shape == first.shape:

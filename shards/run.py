@@ -17,12 +17,14 @@ from shards.errors import ConfigError, InputError, IntegrityError
 from shards.storage import Entry, Storage
 from shards.tables import table_path
 
-__all__ = ["INDEX", "PURGED", "RUN_JSON", "Part", "PassInfo", "Purged", "RunFiles", "RunInfo", "safe_name"]
+__all__ = ["INDEX", "NO_CLIP", "PURGED", "RUN_JSON", "Part", "PassInfo", "Purged", "RunFiles", "RunInfo", "safe_name"]
 
 RUN_JSON: Final = "run.json"
 INDEX: Final = "index.parquet"
 PURGED: Final = "purged"
 """what `error` says in the row of a purged source"""
+NO_CLIP: Final = "no clip"
+"""how `error` begins in the row of a source that was read whole and has no shot that is long enough"""
 _SAFE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 

@@ -32,7 +32,7 @@ from shards.checks import (
 )
 from shards.errors import InputError, IntegrityError, StorageError
 from shards.ids import clip_id
-from shards.run import INDEX, PURGED, RUN_JSON, Part, RunFiles, RunInfo
+from shards.run import INDEX, NO_CLIP, PURGED, RUN_JSON, Part, RunFiles, RunInfo
 from shards.samples import sample_columns
 from shards.schemas import CAPTIONS, CLIPS, FAILURES, SHOTS, SOURCES
 from shards.selection import UP
@@ -249,7 +249,8 @@ def _sources(
             yield Problem(clips_part.path, row["clip_id"], f"its source is not in {part.path}")
     told = read_table(storage, failures.path, ["source_uri"])["source_uri"].to_pylist() if failures else []
     for row in sources:
-        if row["error"] not in (None, PURGED) and row["source_uri"] not in told:
+        failed = row["error"] not in (None, PURGED) and not row["error"].startswith(NO_CLIP)
+        if failed and row["source_uri"] not in told:
             what = f"the source {row['source_uri']!r} has an error, but the failures table does not tell it"
             yield Problem(part.path, None, what)
 

@@ -39,7 +39,7 @@ def split(
     ],
     clips: Annotated[Path, typer.Argument(metavar="DIR", help="where the files are")],
 ) -> int:
-    """Shot boundaries against the truth: this project's detector, PySceneDetect's, TransNetV2's if installed."""
+    """Shot boundaries against the truth, beside PySceneDetect's and TransNetV2's where installed."""
     from curate.bench.split import bench_split, render_split
 
     console = Console(highlight=False)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from curate.cli.bars import counting
 from shards.errors import ConfigError
 
 __all__ = ["register"]
@@ -32,13 +32,7 @@ def footage(
 
     if what not in SETS:
         raise ConfigError(f"--set {what}: expected one of {', '.join(SETS)}")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns) as bars:
-        task = bars.add_task(what, total=None)
-
-        def advance(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total)
-
+    with counting(f"rendering {what}") as advance:
         if what == "gold":
             result = render_gold(directory, progress=advance)
         else:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.bars import counting
 from curate.video.count import count_frames
 from shards.gc import gc as collect
 from shards.purge import purge as purge_source
@@ -29,7 +30,9 @@ def verify(
     ],
 ) -> int:
     """Read everything again: hashes, counts, ids, frames and captions. Exit code 1 if anything is wrong."""
-    problems = find_problems(path, decode=count_frames, workers=len(os.sched_getaffinity(0)))
+    with counting("verifying") as advance:
+        cores = len(os.sched_getaffinity(0))
+        problems = find_problems(path, decode=count_frames, workers=cores, progress=advance)
     for problem in problems:
         typer.echo(str(problem))
     typer.echo(f"{path}: {len(problems)} problems" if problems else f"{path}: every byte is as it should be")

@@ -130,7 +130,8 @@ def _reporter(console: Console, *, log_json: bool) -> Reporter:
 def _announce(console: Console, plan: Plan, listing: Listing, units: list[Unit], output: str) -> None:
     size = sum(source.bytes for source in listing.sources)
     console.print(
-        f"{plan.pipeline}: {len(listing.sources)} sources, {size / 2**20:.1f} MiB, {len(units)} units → {output}",
+        f"{plan.pipeline}: {len(listing.sources)} sources, {size / 2**20:.1f} MiB, "
+        f"{len(units)} units → {output}",
         markup=False,
     )
     if listing.ignored:
@@ -193,4 +194,6 @@ def _summarise(
         console.print(f"failures: {kinds}; each is a row in {output}/tables/failures", markup=False)
     console.print(f"run: {output}   index: {output}/index.parquet", markup=False)
     if folder:
-        console.print(f"shards: {output}/{folder}   manifest: {output}/{folder}/manifest.parquet", markup=False)
+        console.print(
+            f"shards: {output}/{folder}   manifest: {output}/{folder}/manifest.parquet", markup=False
+        )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.bars import counting
 from curate.config import parse_size
 from shards.errors import ConfigError
 from shards.packing import pack as pack_selection
@@ -52,9 +53,12 @@ def pack(
         raise ConfigError(f"--shard-bytes: {exc}") from exc
     if not isinstance(size, int) or size < 1:
         raise ConfigError(f"--shard-bytes {shard_bytes!r}: expected a positive size")
-    result = pack_selection(RunFiles.open(run), name, shard_bytes=size, shard_clips=shard_clips)
+    with counting("packing") as advance:
+        result = pack_selection(
+            RunFiles.open(run), name, shard_bytes=size, shard_clips=shard_clips, progress=advance
+        )
+    size_mib = result.bytes / 2**20
     done = "packed" if result.packed else "was packed already"
-    typer.echo(
-        f"{result.clips} clips in {result.shards} shards, {result.bytes / 2**20:.1f} MiB, {done}: {run}/{result.folder}"
-    )
+    where = f"{run}/{result.folder}"
+    typer.echo(f"{result.clips} clips in {result.shards} shards, {size_mib:.1f} MiB, {done}: {where}")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from curate.footage.canvas import Size, View, diagonal
 __all__ = ["STILL", "Camera", "CameraKind", "mean_speed"]
 
 CameraKind: TypeAlias = Literal["static", "pan", "tilt", "zoom", "dolly", "roll", "handheld", "shake", "whip"]
+
+
+REST: Final = View()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Camera:
     kind: CameraKind = "static"
     rate: float = 0.0
     at_s: float = 1.0
-    start: View = View()
+    start: View = REST
 
     def view(self, time_s: float, size: Size) -> View:
         """Return where the camera is at `time_s` of its shot."""
@@ -58,7 +61,7 @@ class Camera:
         return View(x, y, z, zoom, roll)
 
 
-STILL = Camera()
+STILL: Final = Camera()
 
 
 def _wobble(time_s: float, phase: float) -> float:

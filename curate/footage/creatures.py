@@ -10,7 +10,7 @@ import numpy as np
 from curate.footage.canvas import Scene, Size, Sprite, View, draw, fill, place, sprite
 from curate.footage.landscapes import hills, sky, sky_clouds
 from curate.footage.light import Light, lit
-from curate.footage.textures import Color, Image, foliage, fractal, ramp, tile, to_image
+from curate.footage.textures import Color, Image, foliage, fractal, ramp, rgb, tile, to_image
 
 __all__ = ["birds", "meadow", "reef", "with_rain", "with_snow"]
 
@@ -27,7 +27,7 @@ def _fish(unit: int, color: Color, second: Color, bend: float, seed: int) -> Spr
     alpha = ((np.abs(y) < half) & (x > 0.2) | tail | fin).astype(np.float32)
     bars = np.clip(np.sin(x * 26 + seed) * 3, 0, 1)[..., None]
     scales = 0.9 + 0.2 * fractal((height, length), seed, cell=6, octaves=2)
-    paint = (np.float32(color) * (1 - bars) + np.float32(second) * bars) * scales[..., None]
+    paint = (rgb(color) * (1 - bars) + rgb(second) * bars) * scales[..., None]
     paint = paint * np.clip(1.0 - 0.55 * y / (half + 0.2), 0.35, 1.5)[..., None]
     eye = (int(0.87 * length), int(0.42 * height))
     cv2.circle(paint, eye, height // 11, (0.95, 0.95, 0.9), -1, cv2.LINE_AA)
@@ -46,8 +46,8 @@ def reef(size: Size, seed: int, light: Light) -> Scene:
     y = np.linspace(-0.75, 0.75, shape[0], dtype=np.float32)[:, None, None]
     murk = fractal(shape, seed, cell=unit / 2, octaves=5)[..., None]
     fall = np.clip(0.55 - 0.65 * y, 0.08, 1)
-    water = np.float32((0.1, 0.5, 0.66)) * fall * (0.8 + 0.4 * murk) + np.float32((0.2, 0.2, 0.16)) * fall**3
-    back = Sprite(to_image((water * (0.5 + 0.5 * np.float32(light.key))).astype(np.float32)), unit)
+    water = rgb((0.1, 0.5, 0.66)) * fall * (0.8 + 0.4 * murk) + rgb((0.2, 0.2, 0.16)) * fall**3
+    back = Sprite(to_image((water * (0.5 + 0.5 * rgb(light.key))).astype(np.float32)), unit)
     sand_shape = (int(0.5 * unit), int(2.4 * width))
     grain = fractal(sand_shape, seed + 1, cell=30, octaves=6, gain=0.7, stretch=2.5)
     edge = np.arange(sand_shape[0])[:, None] - 30 * fractal((4, sand_shape[1]), seed + 2, cell=90)[0][None, :]
@@ -191,7 +191,7 @@ def meadow(size: Size, seed: int, light: Light) -> Scene:
                         cv2.LINE_AA,
                     )
                 cv2.circle(bed, tuple(map(int, blade[-1])), 2, (0.75, 0.55, 0.1, 1), -1, cv2.LINE_AA)
-        bed[..., :3] *= np.float32(light.key)
+        bed[..., :3] *= rgb(light.key)
         if row in (0, 3):
             bed = cv2.GaussianBlur(bed, (0, 0), 1.6 if row == 0 else 2.4)
         beds.append(Sprite(to_image(bed), unit))
@@ -236,7 +236,8 @@ def with_rain(scene: Scene, size: Size, seed: int) -> Scene:
         for near, sheet in enumerate(sheets):
             top = 2 * height - int((time_s * height * (1.6 + 0.7 * near)) % (2 * height))
             cv2.add(frame, cv2.cvtColor(sheet[top : top + height], cv2.COLOR_GRAY2RGB), dst=frame)
-        return frame
+        made: Image = frame
+        return made
 
     return render
 
@@ -265,6 +266,7 @@ def with_snow(scene: Scene, size: Size, seed: int) -> Scene:
                 cv2.LINE_AA,
                 shift=3,
             )
-        return frame
+        made: Image = frame
+        return made
 
     return render

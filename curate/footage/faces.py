@@ -24,6 +24,7 @@ from curate.footage.textures import (
     fractal,
     plaster,
     relief,
+    rgb,
     to_image,
     wood,
 )
@@ -62,7 +63,7 @@ def _set(size: Size, seed: int, light: Light) -> Sprite:
         x = left
         while x < right - 4:
             w, h = int(rng.uniform(0.02, 0.055) * unit) + 2, int(step * rng.uniform(0.6, 0.85))
-            tone = np.float32(HUES[int(rng.integers(6))]) * rng.uniform(0.45, 0.9)
+            tone = rgb(HUES[int(rng.integers(6))]) * rng.uniform(0.45, 0.9)
             low = min(shape[0], top + step - 8)
             high = max(0, low - h)
             round_ = np.sin(np.linspace(0.5, 2.6, w))[None, :, None]
@@ -82,9 +83,7 @@ def _set(size: Size, seed: int, light: Light) -> Sprite:
         ..., None
     ]
     wall = wall * (1 - plant) + leaf * plant
-    glow = np.exp(-(((x - middle) / 0.7) ** 2 + ((y - 0.2) / 0.7) ** 2))[..., None] * np.float32(
-        (0.4, 0.33, 0.2)
-    )
+    glow = np.exp(-(((x - middle) / 0.7) ** 2 + ((y - 0.2) / 0.7) ** 2))[..., None] * rgb((0.4, 0.33, 0.2))
     soft = cv2.GaussianBlur(lit((wall * 0.8 + glow).astype(np.float32), light), (0, 0), unit / 170)
     return Sprite(to_image(soft), unit)
 
@@ -114,17 +113,15 @@ def _head(unit: int, seed: int) -> Head:
     pores = 0.96 + 0.08 * fractal((height, width), seed, cell=18, octaves=5)
     tone = np.clip(0.3 + 0.85 * np.clip(facing, 0, 1.2), 0.15, 1.2) * pores
     blush = 0.1 * np.exp(-(((np.abs(x) - 0.3) / 0.12) ** 2) - ((y - 0.16) / 0.12) ** 2)
-    color = tone[..., None] * (
-        np.float32(skin) * (1 - blush[..., None]) + blush[..., None] * np.float32((0.95, 0.4, 0.36))
-    )
+    color = tone[..., None] * (rgb(skin) * (1 - blush[..., None]) + blush[..., None] * rgb((0.95, 0.4, 0.36)))
     under = (
         np.clip(0.8 - 0.3 * x, 0.3, 1)[..., None]
-        * np.float32(skin)
+        * rgb(skin)
         * (0.72 + 0.3 * np.clip(y - 0.55, 0, 1))[..., None]
     )
     ear = np.clip((1 - ears) * 8, 0, 1)
     picture = np.where((cover > 0.5)[..., None], color, under)
-    picture = np.where(((ear > 0) & (cover < 0.5) & ~neck)[..., None], np.float32(skin) * 0.72, picture)
+    picture = np.where(((ear > 0) & (cover < 0.5) & ~neck)[..., None], rgb(skin) * 0.72, picture)
     alpha = np.maximum(np.maximum(cover, ear), neck.astype(np.float32))
     strands = fractal((height, width), seed + 1, cell=26, octaves=5, gain=0.75, stretch=0.18)
     cap = np.hypot(x / (jaw + 0.075), (y + 0.14) / 0.9)
@@ -134,7 +131,7 @@ def _head(unit: int, seed: int) -> Head:
         (np.minimum(line, style) - y) * 12, 0, 1
     )
     locks = (0.5 + 1.1 * strands) * (0.7 + 0.6 * np.exp(-(((x + 0.2) / 0.3) ** 2) - ((y + 0.75) / 0.2) ** 2))
-    picture = picture * (1 - covered[..., None]) + locks[..., None] * np.float32(hair) * covered[..., None]
+    picture = picture * (1 - covered[..., None]) + locks[..., None] * rgb(hair) * covered[..., None]
     return Head(sprite(picture.astype(np.float32), np.maximum(alpha, covered), unit).rgba, unit, skin, hair)
 
 
@@ -223,9 +220,7 @@ def _torso(unit: int, seed: int) -> Sprite:
     fall = np.clip(1.05 - 0.5 * np.abs(x + 0.25), 0.3, 1)
     color = jacket * (folds * fall)[..., None]
     shirt = (np.abs(x) < 0.2 - 0.2 * np.clip(y - 0.1, 0, 1)) & (y > 0.06)
-    color = np.where(
-        shirt[..., None], np.float32((0.9, 0.9, 0.92)) * (0.9 - 0.2 * np.abs(x[..., None]) * 4), color
-    )
+    color = np.where(shirt[..., None], rgb((0.9, 0.9, 0.92)) * (0.9 - 0.2 * np.abs(x[..., None]) * 4), color)
     collar = np.clip(1 - np.abs(np.abs(x) - (0.2 - 0.2 * np.clip(y - 0.1, 0, 1))) * 45, 0, 1)[..., None]
     color = color * (1 - 0.6 * collar)
     alpha = np.maximum(alpha, shirt.astype(np.float32))
@@ -237,7 +232,7 @@ def talker(size: Size, seed: int, light: Light) -> Scene:
     unit = size[1]
     room = _set(size, seed, light)
     head, torso = _head(int(unit * 0.86), seed), _torso(unit, seed)
-    key = np.float32(light.key)
+    key = rgb(light.key)
     head = Head(_tint(head.rgba, key), head.unit_px, head.skin, head.hair)
     torso = Sprite(_tint(torso.rgba, key), torso.unit_px)
 

@@ -111,7 +111,8 @@ class Flash:
         for start in self.at:
             if start <= index < start + self.frames:
                 left = 1.0 - (index - start) / self.frames
-                return cv2.convertScaleAbs(frame_HW3, alpha=1 + 2.2 * left, beta=110 * left)
+                made: Image = cv2.convertScaleAbs(frame_HW3, alpha=1 + 2.2 * left, beta=110 * left)
+                return made
         return frame_HW3
 
 
@@ -126,7 +127,10 @@ class Lamp:
         """Return the frame in the light of its moment."""
         if index >= self.at:
             return frame_HW3
-        return cv2.multiply(frame_HW3, (self.before * 0.85, self.before * 0.95, self.before * 1.15, 1.0))
+        made: Image = cv2.multiply(
+            frame_HW3, (self.before * 0.85, self.before * 0.95, self.before * 1.15, 1.0)
+        )
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,8 @@ class Flicker:
     def __call__(self, frame_HW3: Image, index: int, time_s: float) -> Image:  # noqa: ARG002
         """Return the frame, brighter or darker."""
         beat = 1.0 + self.depth * math.sin(2 * math.pi * self.hz * time_s)
-        return cv2.convertScaleAbs(frame_HW3, alpha=beat)
+        made: Image = cv2.convertScaleAbs(frame_HW3, alpha=beat)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,8 @@ class Blur:
     def __call__(self, frame_HW3: Image, index: int, time_s: float) -> Image:  # noqa: ARG002
         """Return the frame, blurred."""
         sigma = self.sigma_px * frame_HW3.shape[0] / 270 * (1 + self.hunt * math.sin(1.8 * time_s))
-        return cv2.GaussianBlur(frame_HW3, (0, 0), max(sigma, 0.3))
+        made: Image = cv2.GaussianBlur(frame_HW3, (0, 0), max(sigma, 0.3))
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +172,8 @@ class Noise:
         height, width = frame_HW3.shape[:2]
         tiles = _grain((width, height), self.sigma)
         noise = np.roll(tiles[index % len(tiles)], (index * 37 % height, index * 53 % width), axis=(0, 1))
-        return cv2.add(frame_HW3, noise, dtype=cv2.CV_8U)
+        made: Image = cv2.add(frame_HW3, noise, dtype=cv2.CV_8U)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +188,8 @@ class Pixelate:
         small = cv2.resize(
             frame_HW3, (width // self.factor, height // self.factor), interpolation=cv2.INTER_AREA
         )
-        return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+        made: Image = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +228,8 @@ class Watermark:
         height, width = frame_HW3.shape[:2]
         over = frame_HW3.copy()
         write(over, self.text, (width * 0.62, height * 0.12), height / 16, (1, 1, 1), bold=True)
-        return cv2.addWeighted(frame_HW3, 0.45, over, 0.55, 0)
+        made: Image = cv2.addWeighted(frame_HW3, 0.45, over, 0.55, 0)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,9 +242,10 @@ class Crop:
         """Return the frame, cropped and scaled."""
         height, width = frame_HW3.shape[:2]
         x, y = int(width * (1 - self.share) / 2), int(height * (1 - self.share) / 2)
-        return cv2.resize(
+        made: Image = cv2.resize(
             frame_HW3[y : height - y, x : width - x], (width, height), interpolation=cv2.INTER_LINEAR
         )
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,4 +254,5 @@ class Mirror:
 
     def __call__(self, frame_HW3: Image, index: int, time_s: float) -> Image:  # noqa: ARG002
         """Return the frame, mirrored."""
-        return cv2.flip(frame_HW3, 1)
+        made: Image = cv2.flip(frame_HW3, 1)
+        return made

@@ -8,7 +8,7 @@ transition both shots go on: the one before beyond its last pure frame, the one 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -65,7 +65,7 @@ class Shot:
     light: str = "noon"
     weather: Literal["", "rain", "snow"] = ""
     camera: Camera = STILL
-    look: Look = Look()
+    look: Look = field(default_factory=Look)
     start_s: float = 0.0
     """where on the scene's clock it begins"""
     speed: float = 1.0

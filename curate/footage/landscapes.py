@@ -23,6 +23,7 @@ from curate.footage.textures import (
     profile,
     ramp,
     relief,
+    rgb,
     tile,
     to_image,
 )
@@ -44,11 +45,11 @@ def sky(size: Size, seed: int, light: Light) -> Sprite:
     y, x = np.mgrid[-0.8 : 0.8 : rows * 1j, -0.5 : 0.5 : cols * 1j].astype(np.float32)
     x *= cols / height
     fall = np.clip((y + 0.6) / 0.75, 0, 1)[..., None] ** 1.4
-    color = np.float32(light.zenith) * (1 - fall) + np.float32(light.horizon) * fall
+    color = rgb(light.zenith) * (1 - fall) + rgb(light.horizon) * fall
     far = np.hypot(x - light.sun_at[0], y - light.sun_at[1])
     glow = (0.55 * np.exp(-((far / 0.3) ** 1.0)) + 1.2 * np.exp(-((far / 0.035) ** 4)))[..., None]
     glow *= 1.0 - 0.8 * light.cloud
-    color = color * (1 - np.clip(glow, 0, 1)) + np.float32(light.sun) * np.clip(glow, 0, 1)
+    color = color * (1 - np.clip(glow, 0, 1)) + rgb(light.sun) * np.clip(glow, 0, 1)
     color += (fractal((rows, cols), seed, cell=height, octaves=3) - 0.5)[..., None] * 0.05
     return Sprite(to_image(color.astype(np.float32)), height)
 
@@ -62,7 +63,7 @@ def sky_clouds(size: Size, seed: int, light: Light) -> Sprite:
     fade = np.clip(np.linspace(0, 5, shape[0]), 0, 1) * np.clip(np.linspace(4, 0, shape[0]), 0, 1)
     alpha = cover * fade[:, None].astype(np.float32) * 0.94
     shade = np.clip(relief(cv2.GaussianBlur(thick, (0, 0), 2.0), strength=7.0, angle=-1.8), 0.5, 1.25)
-    bright = np.clip(np.float32(light.sun) * 0.55 + np.float32(light.key) * 0.45, 0, 1)
+    bright = np.clip(rgb(light.sun) * 0.55 + rgb(light.key) * 0.45, 0, 1)
     color = bright * (shade * (1.1 - 0.45 * np.clip(thick - 0.45, 0, 1) * 2))[..., None]
     return sprite(color.astype(np.float32), alpha.astype(np.float32), height)
 
@@ -87,7 +88,7 @@ def ridge(size: Size, seed: int, light: Light, *, step: int, steps: int, ground:
     hazed = lit(color, light, haze=haze)
     # Mist gathers in the valley before the next ridge.
     mist = depth_fall * (0.5 * (1 - near))
-    hazed = hazed * (1 - mist) + np.float32(light.haze) * mist
+    hazed = hazed * (1 - mist) + rgb(light.haze) * mist
     return sprite(hazed.astype(np.float32), alpha.astype(np.float32), height)
 
 
@@ -113,7 +114,7 @@ def hills(size: Size, seed: int, light: Light) -> Scene:
     return render
 
 
-def _ripples(size: Size, seed: int, horizon: float) -> tuple[Floats, Floats, Floats]:
+def _ripples(size: Size, horizon: float) -> tuple[Floats, Floats, Floats]:
     """Return the perspective maps (x, y of a noise tile) and closeness (H, 1) of a water plane."""
     width, height = size
     rows = np.arange(height, dtype=np.float32)[:, None] / height - 0.5
@@ -128,7 +129,7 @@ def lake(size: Size, seed: int, light: Light) -> Scene:
     width, height = size
     ashore = hills(size, seed, light)
     horizon = 0.12
-    map_x, map_y, close = _ripples(size, seed, horizon)
+    map_x, map_y, close = _ripples(size, horizon)
     noise = tile(512, seed + 9, cell=32, octaves=4) - 0.5
     columns = np.arange(width, dtype=np.float32)[None, :]
     rows = np.arange(height, dtype=np.float32)[:, None]
@@ -160,10 +161,10 @@ def sea(size: Size, seed: int, light: Light) -> Scene:
     width, height = size
     above, cloud = sky(size, seed, light), sky_clouds(size, seed + 1, light)
     horizon = -0.12
-    map_x, map_y, close = _ripples(size, seed, horizon)
+    map_x, map_y, close = _ripples(size, horizon)
     swell = tile(512, seed + 3, cell=64, octaves=5, gain=0.62)
-    deep = np.float32(light.key) * np.float32((0.08, 0.25, 0.33))
-    shallow = np.float32(light.key) * np.float32((0.24, 0.52, 0.56)) + 0.12 * np.float32(light.horizon)
+    deep = rgb(light.key) * rgb((0.08, 0.25, 0.33))
+    shallow = rgb(light.key) * rgb((0.24, 0.52, 0.56)) + 0.12 * rgb(light.horizon)
     sun = np.exp(-(((np.arange(width) / height - width / height / 2 - light.sun_at[0]) / 0.18) ** 2))
     sun = sun[None, :].astype(np.float32)
     far = (1 - close) ** 6

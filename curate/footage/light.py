@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from curate.footage.textures import Color, Floats
+from curate.footage.textures import Color, Floats, rgb
 
 __all__ = ["LIGHTS", "Light", "lit"]
 
@@ -57,5 +57,5 @@ LIGHTS: Final[Mapping[str, Light]] = {
 
 def lit(color_HW3: Floats, light: Light, *, haze: float = 0.0) -> Floats:
     """Return a surface under `light`, `haze` (0..1) of the air between it and the camera."""
-    shaded = color_HW3 * np.float32(light.key)
-    return (shaded * (1 - haze) + np.float32(light.haze) * haze).astype(np.float32)
+    shaded = color_HW3 * rgb(light.key)
+    return (shaded * (1 - haze) + rgb(light.haze) * haze).astype(np.float32)

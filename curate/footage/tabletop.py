@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from curate.footage.canvas import Scene, Size, Sprite, View, draw, fill, place, shadow, sprite
-from curate.footage.landscapes import sky, sky_clouds
 from curate.footage.light import Light, lit
 from curate.footage.textures import (
     Color,
@@ -17,15 +16,15 @@ from curate.footage.textures import (
     brushed_metal,
     fabric,
     fractal,
-    ramp,
     relief,
+    rgb,
     stone,
     tile,
     to_image,
     wood,
 )
 
-__all__ = ["balls", "clockwork", "cloth", "fire", "hands"]
+__all__ = ["balls", "clockwork", "hands"]
 
 HUES: tuple[Color, ...] = (
     (0.75, 0.16, 0.12), (0.16, 0.36, 0.62), (0.86, 0.66, 0.2), (0.24, 0.5, 0.24), (0.82, 0.8, 0.76),
@@ -37,7 +36,8 @@ def _pool(shape: tuple[int, int], x: float, y: float, radius: float) -> Floats:
     """Return the fall-off (H, W, 1) of a lamp that shines at (x, y) in 0..1."""
     rows, cols = np.mgrid[0 : 1 : shape[0] * 1j, 0 : 1 : shape[1] * 1j]
     far = np.hypot((cols - x) * shape[1] / shape[0], rows - y) / radius
-    return (0.35 + 0.85 * np.exp(-(far**2)))[..., None].astype(np.float32)
+    made: Floats = (0.35 + 0.85 * np.exp(-(far**2)))[..., None].astype(np.float32)
+    return made
 
 
 def _sphere(side: int) -> tuple[Floats, Floats, Floats, Floats]:
@@ -63,7 +63,7 @@ def balls(size: Size, seed: int, light: Light) -> Scene:
     casts = [shadow(int(s * 1.3), int(s * 0.9), unit, strength=0.62) for s in sides]
     aspect = size[0] / unit
     speed, phase = rng.uniform(0.15, 0.5, (count, 2)), rng.uniform(0, 20, (count, 2))
-    toward = np.float32((-0.42, -0.62, 0.66))
+    toward = rgb((-0.42, -0.62, 0.66))
 
     def bounce(value: float, limit: float) -> float:
         return abs((value % (4 * limit)) - 2 * limit) - limit
@@ -87,10 +87,10 @@ def balls(size: Size, seed: int, light: Light) -> Scene:
             v = (np.arcsin(np.clip(y, -1, 1)) - turn[1]) * 50
             skin = cv2.remap(skins[n], u.astype(np.float32), v.astype(np.float32), 1, borderMode=3)
             band = np.clip((skin - 0.5) * 9, 0, 1)[..., None]
-            paint = np.float32(HUES[n % 6]) * (1 - band) + np.float32(HUES[(n + 2 + seed) % 6]) * band
+            paint = rgb(HUES[n % 6]) * (1 - band) + rgb(HUES[(n + 2 + seed) % 6]) * band
             facing = np.clip(x * toward[0] + y * toward[1] + z * toward[2], 0, 1)
             shine = 0.75 * np.clip(facing * 1.02, 0, 1)[..., None] ** 40
-            color = paint * np.float32(light.key) * (0.22 + 0.95 * facing[..., None]) + shine
+            color = paint * rgb(light.key) * (0.22 + 0.95 * facing[..., None]) + shine
             picture = sprite(np.clip(color, 0, 1), cover, unit)
             draw(frame, picture, place(picture, view, size, at=at))
         return frame
@@ -159,42 +159,6 @@ def clockwork(size: Size, seed: int, light: Light) -> Scene:
     return render
 
 
-def cloth(size: Size, seed: int, light: Light) -> Scene:
-    """A striped cloth on a line, waving before the sky: folds run through it and shade it."""
-    width, height = size
-    unit = height
-    above, cloud = sky(size, seed, light), sky_clouds(size, seed + 1, light)
-    shape = (int(0.85 * unit), int(1.25 * unit))
-    weave = fabric(
-        shape, seed, color=HUES[seed % 6], second=HUES[(seed + 4) % 6], stripe_px=max(16, unit // 7)
-    )
-    weave = np.ascontiguousarray(weave * np.float32(light.key))
-    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
-    along, down = x / unit, y / unit
-
-    def render(time_s: float, view: View) -> Image:
-        frame = fill(size, above, place(above, view, size, depth=30.0))
-        draw(frame, cloud, place(cloud, view, size, at=(0.05 * time_s, -0.2), depth=14.0), wide=True)
-        phase = 9.0 * along + 2.5 * down - 5.0 * time_s
-        second = 15.0 * along - 4.0 * down - 7.3 * time_s + 1.0
-        free = 0.25 + along
-        lift = 0.028 * free * np.sin(phase) + 0.011 * free * np.sin(second)
-        slope = free * (0.55 * np.cos(phase) + 0.32 * np.cos(second))
-        map_x = (x + 14 * free * np.cos(phase) * unit / 270).astype(np.float32)
-        moved = cv2.remap(weave, map_x, (y + lift * unit).astype(np.float32), 1, borderMode=2)
-        shade = np.clip(0.86 - 0.42 * slope, 0.2, 1.5)[..., None]
-        edge = np.clip(np.minimum(y + lift * unit - 6, shape[0] - 7 - y - lift * unit) + 1, 0, 1)
-        ends = np.clip(np.minimum(map_x - 4, shape[1] - 5 - map_x) + 1, 0, 1)
-        flag = sprite((moved * shade).astype(np.float32), (edge * ends).astype(np.float32), unit)
-        sway = 0.01 * math.sin(1.3 * time_s)
-        draw(
-            frame, flag, place(flag, view, size, at=(0.02, 0.06 + sway), angle=0.04 * math.sin(0.9 * time_s))
-        )
-        return frame
-
-    return render
-
-
 def _arm(unit: int, seed: int, skin: Color) -> Sprite:
     """Return a forearm with a hand, fingers up, sleeve at the bottom."""
     up = 2
@@ -221,7 +185,7 @@ def _arm(unit: int, seed: int, skin: Color) -> Sprite:
     round_ = np.sqrt(np.clip(inside / (0.13 * width), 0, 1))
     tone = (0.62 + 0.45 * round_) * (0.94 + 0.12 * fractal(mask.shape, seed, cell=30, octaves=5))
     tone *= 1.0 - 0.12 * (np.arange(width)[None, :] - mid) / mid
-    color = tone[..., None] * np.float32(skin)
+    color = tone[..., None] * rgb(skin)
     sleeve = np.arange(height) > 0.66 * height
     cloth_color = fabric(
         mask.shape, seed + 1, color=HUES[seed % 6], second=HUES[(seed + 1) % 6], stripe_px=16
@@ -251,7 +215,7 @@ def hands(size: Size, seed: int, light: Light) -> Scene:
     lump = fractal((side, side), seed + 5, cell=side / 4, octaves=4)
     cover = np.clip((0.92 - np.hypot(x, y) + 0.22 * (lump - 0.5)) * 40, 0, 1)
     tone = np.clip(0.35 + 0.6 * (z * 0.6 - x * 0.3 - y * 0.4 + 0.35), 0, 1.1) * relief(lump, strength=0.5)
-    dough = sprite((tone[..., None] * np.float32((0.96, 0.88, 0.72))).astype(np.float32), cover, unit)
+    dough = sprite((tone[..., None] * rgb((0.96, 0.88, 0.72))).astype(np.float32), cover, unit)
     cast = shadow(int(0.74 * unit), int(0.66 * unit), unit, strength=0.5)
     arm_cast = shadow(int(0.32 * unit), int(0.9 * unit), unit, strength=0.35)
 
@@ -278,58 +242,6 @@ def hands(size: Size, seed: int, light: Light) -> Scene:
                 place(arm_cast, view, size, at=(where[0] + 0.05, where[1] + 0.05), angle=angle),
             )
             draw(frame, arm, place(arm, view, size, at=where, angle=angle, stretch=(1.25 * way, 1.25)))
-        return frame
-
-    return render
-
-
-def fire(size: Size, seed: int, light: Light) -> Scene:
-    """A camp fire: flames rise and lick, sparks fly, the stones around it flicker in its light."""
-    width, height = size
-    unit = height
-    shape = (int(1.2 * unit), int(1.2 * width))
-    wall = stone(shape, seed, color=(0.4, 0.36, 0.34))
-    back = Sprite(to_image(wall), unit)
-    near = _pool((height, width), 0.5, 0.85, 0.62)
-    warm = np.float32((1.0, 0.6, 0.32)) * (near - 0.3)
-    cool = np.float32(light.key) * 0.18
-    smoke = tile(256, seed + 1, cell=64, octaves=4)
-    # Flames are soft: half the resolution is enough for them.
-    rows = np.linspace(0, 1, (height + 1) // 2, dtype=np.float32)[:, None]
-    x = (np.arange((width + 1) // 2, dtype=np.float32)[None, :] * 2 - width / 2) / height
-    stops = ((0.0, (0.0, 0.0, 0.0)), (0.25, (0.35, 0.03, 0.0)), (0.5, (0.95, 0.32, 0.04)),
-             (0.75, (1.0, 0.75, 0.2)), (1.0, (1.0, 0.97, 0.8)))  # fmt: skip
-    log = wood((int(0.12 * unit), int(0.7 * unit)), seed + 2, light=(0.26, 0.17, 0.12))
-    shade = np.sin(np.linspace(0.2, 2.9, log.shape[0], dtype=np.float32))[:, None, None]
-    logs = sprite((log * shade).astype(np.float32), np.ones(log.shape[:2], np.float32), unit)
-    sparks = np.random.default_rng(seed).uniform(0, 1, (24, 4))
-
-    def render(time_s: float, view: View) -> Image:
-        frame = fill(size, back, place(back, view, size, depth=2.0))
-        flicker = 0.85 + 0.12 * math.sin(11 * time_s) * math.sin(7.3 * time_s) + 0.07 * math.sin(23 * time_s)
-        cv2.multiply(frame, warm * flicker + cool, dst=frame, dtype=cv2.CV_8U)
-        for n, angle in enumerate((0.25, -0.3, 0.05)):
-            draw(frame, logs, place(logs, view, size, at=(0.06 * (n - 1), 0.37), angle=angle))
-        u = (x + view.x) * 190 + 0 * rows
-        v = rows * 130 + 150 * time_s
-        one = cv2.remap(smoke, u, v + 0 * u, 1, borderMode=3)
-        bent = u + 50 * (one - 0.5)
-        two = cv2.remap(
-            smoke, bent * 1.8, (v * 1.5 + 60 * time_s + 0 * u).astype(np.float32), 1, borderMode=3
-        )
-        lean = x + view.x + 0.05 * math.sin(2.1 * time_s) * (1 - rows) + 0.2 * (one - 0.5) * (1 - rows)
-        body = 1.0 - np.abs(lean) / (0.05 + 0.36 * rows * (1.35 - rows)) - 1.2 * np.clip(0.62 - rows, 0, 1)
-        heat = np.clip((body + 1.3 * (0.5 * one + 0.5 * two - 0.5)) * np.clip((0.94 - rows) * 8, 0, 1), 0, 1)
-        flame = cv2.resize(
-            to_image(ramp(heat.astype(np.float32), stops)), size, interpolation=cv2.INTER_CUBIC
-        )
-        cv2.add(frame, flame, dst=frame)
-        for a, b, c, d in sparks:
-            age = (time_s * (0.4 + 0.4 * c) + d) % 1.0
-            px = width / 2 + height * ((a - 0.5) * 0.5 + 0.12 * math.sin(6 * age + 9 * b) - view.x)
-            py = height * (0.8 - 0.85 * age)
-            glow = (255 * (1 - age), 150 * (1 - age), 40 * (1 - age))
-            cv2.circle(frame, (int(px * 8), int(py * 8)), int(8 * (0.6 + b)), glow, -1, cv2.LINE_AA, shift=3)
         return frame
 
     return render

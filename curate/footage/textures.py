@@ -29,6 +29,7 @@ __all__ = [
     "profile",
     "ramp",
     "relief",
+    "rgb",
     "stone",
     "tile",
     "to_image",
@@ -38,6 +39,11 @@ __all__ = [
 Image: TypeAlias = npt.NDArray[np.uint8]
 Floats: TypeAlias = npt.NDArray[np.float32]
 Color: TypeAlias = tuple[float, float, float]
+
+
+def rgb(color: Sequence[float]) -> Floats:
+    """Return a colour as an array (3,) that scales or mixes pictures (H, W, 3)."""
+    return np.asarray(color, np.float32)
 
 
 def fractal(
@@ -70,7 +76,8 @@ def fractal(
         total += grown[4 : 4 + height, 4 : 4 + width]
     energy = sum(gain ** (2 * octave) for octave in range(len(steps)))
     # Cubic interpolation of unit grids has a variance near 0.45. A sigmoid, not a clip: no flat plateaus.
-    return (0.5 + 0.5 * np.tanh(total / (2.0 * np.sqrt(0.45 * energy)))).astype(np.float32)
+    made: Floats = (0.5 + 0.5 * np.tanh(total / (2.0 * np.sqrt(0.45 * energy)))).astype(np.float32)
+    return made
 
 
 def _octave(shape: tuple[int, int], rng: np.random.Generator, step: float, stretch: float) -> Floats:
@@ -100,13 +107,15 @@ def tile(side: int, seed: int, *, cell: int, octaves: int = 4, gain: float = 0.5
         if cell % 2:
             break
         cell //= 2
-    return (0.5 + 0.5 * np.tanh(total / (2.0 * np.sqrt(0.45 * energy)))).astype(np.float32)
+    made: Floats = (0.5 + 0.5 * np.tanh(total / (2.0 * np.sqrt(0.45 * energy)))).astype(np.float32)
+    return made
 
 
 def profile(length: int, seed: int, *, cell: float, octaves: int = 6, gain: float = 0.5) -> Floats:
     """Return one line (length,) of fractal noise in 0..1: ridges, skylines, shores."""
     rough = fractal((4, length), seed, cell=cell, octaves=octaves, gain=gain, stretch=1.0)
-    return rough[0]
+    made: Floats = rough[0]
+    return made
 
 
 def ramp(values_HW: Floats, stops: Sequence[tuple[float, Color]]) -> Floats:
@@ -115,7 +124,8 @@ def ramp(values_HW: Floats, stops: Sequence[tuple[float, Color]]) -> Floats:
     grid = np.linspace(0.0, 1.0, 256)
     lut = np.stack([np.interp(grid, places, [color[i] for _, color in stops]) for i in range(3)], axis=1)
     index = np.clip(values_HW * 255.0, 0, 255).astype(np.uint8)
-    return lut.astype(np.float32)[index]
+    made: Floats = lut.astype(np.float32)[index]
+    return made
 
 
 def relief(height_HW: Floats, *, strength: float = 4.0, angle: float = -2.2) -> Floats:
@@ -123,12 +133,14 @@ def relief(height_HW: Floats, *, strength: float = 4.0, angle: float = -2.2) -> 
     gx = cv2.Sobel(height_HW, cv2.CV_32F, 1, 0, ksize=3)
     gy = cv2.Sobel(height_HW, cv2.CV_32F, 0, 1, ksize=3)
     slope = gx * np.float32(np.cos(angle)) + gy * np.float32(np.sin(angle))
-    return np.clip(1.0 - strength * slope, 0.25, 1.8, dtype=np.float32)
+    made: Floats = np.clip(1.0 - strength * slope, 0.25, 1.8, dtype=np.float32)
+    return made
 
 
 def to_image(values: Floats) -> Image:
     """Return `values` in 0..1 as uint8."""
-    return np.clip(values * 255.0 + 0.5, 0, 255).astype(np.uint8)
+    made: Image = np.clip(values * 255.0 + 0.5, 0, 255).astype(np.uint8)
+    return made
 
 
 def wood(shape: tuple[int, int], seed: int, *, light: Color = (0.72, 0.5, 0.31)) -> Floats:
@@ -142,7 +154,8 @@ def wood(shape: tuple[int, int], seed: int, *, light: Color = (0.72, 0.5, 0.31))
     shade = np.random.default_rng(seed + 2).uniform(0.82, 1.12, height // plank + 2)[rows // plank]
     seam = np.where(rows % plank < 2, 0.45, 1.0)
     tone = (0.72 + 0.18 * rings + 0.3 * (pores - 0.5)) * (shade * seam)[:, None]
-    return (tone[..., None] * np.float32(light)).astype(np.float32)
+    made: Floats = (tone[..., None] * np.float32(light)).astype(np.float32)
+    return made
 
 
 def stone(shape: tuple[int, int], seed: int, *, color: Color = (0.55, 0.53, 0.5)) -> Floats:
@@ -150,14 +163,14 @@ def stone(shape: tuple[int, int], seed: int, *, color: Color = (0.55, 0.53, 0.5)
     height = fractal(shape, seed, cell=shape[0] / 4, octaves=7, gain=0.62)
     stains = fractal(shape, seed + 1, cell=shape[0] / 3, octaves=4)
     tone = relief(height, strength=3.0) * (0.7 + 0.6 * stains)
-    return (tone[..., None] * np.float32(color)).astype(np.float32)
+    return (tone[..., None] * rgb(color)).astype(np.float32)
 
 
 def plaster(shape: tuple[int, int], seed: int, *, color: Color) -> Floats:
     """Return a painted wall (H, W, 3): faint bumps, stains that run down."""
     bumps = relief(fractal(shape, seed, cell=6, octaves=3), strength=0.1)
     runs = fractal(shape, seed + 1, cell=shape[0] / 2, octaves=5, stretch=0.25)
-    return ((bumps * (0.78 + 0.36 * runs))[..., None] * np.float32(color)).astype(np.float32)
+    return ((bumps * (0.78 + 0.36 * runs))[..., None] * rgb(color)).astype(np.float32)
 
 
 def bricks(shape: tuple[int, int], seed: int, *, color: Color, row_px: int = 7) -> Floats:
@@ -171,9 +184,10 @@ def bricks(shape: tuple[int, int], seed: int, *, color: Color, row_px: int = 7) 
         (np.arange(width)[None, :] + (rows % 2) * row_px) % (2 * row_px) == 0
     )
     rough = 0.8 + 0.4 * fractal(shape, seed + 1, cell=40, octaves=6)
-    painted = tone[..., None] * np.float32(color)
-    painted[joint] = np.float32((0.58, 0.55, 0.52))
-    return (painted * rough[..., None]).astype(np.float32)
+    painted = tone[..., None] * rgb(color)
+    painted[joint] = rgb((0.58, 0.55, 0.52))
+    made: Floats = (painted * rough[..., None]).astype(np.float32)
+    return made
 
 
 def asphalt(shape: tuple[int, int], seed: int) -> Floats:
@@ -181,15 +195,17 @@ def asphalt(shape: tuple[int, int], seed: int) -> Floats:
     grit = np.random.default_rng(seed).normal(0.0, 0.05, shape).astype(np.float32)
     patches = fractal(shape, seed + 1, cell=shape[0] / 2, octaves=4, stretch=3.0)
     tone = 0.27 + 0.16 * patches + cv2.GaussianBlur(grit, (0, 0), 0.7)
-    return (tone[..., None] * np.float32((1.0, 0.99, 0.97))).astype(np.float32)
+    made: Floats = (tone[..., None] * rgb((1.0, 0.99, 0.97))).astype(np.float32)
+    return made
 
 
 def bark(shape: tuple[int, int], seed: int, *, color: Color = (0.36, 0.27, 0.2)) -> Floats:
     """Return bark (H, W, 3): furrows along y, lit from the left, with moss."""
     furrows = fractal(shape, seed, cell=28, octaves=5, gain=0.7, stretch=0.22)
     moss = np.clip(fractal(shape, seed + 1, cell=90, octaves=4) * 3.0 - 1.7, 0, 1)[..., None]
-    base = (relief(furrows, strength=2.5, angle=-2.8) * (0.55 + 0.7 * furrows))[..., None] * np.float32(color)
-    return (base * (1 - 0.6 * moss) + 0.6 * moss * np.float32((0.3, 0.36, 0.14))).astype(np.float32)
+    base = (relief(furrows, strength=2.5, angle=-2.8) * (0.55 + 0.7 * furrows))[..., None] * rgb(color)
+    made: Floats = (base * (1 - 0.6 * moss) + 0.6 * moss * rgb((0.3, 0.36, 0.14))).astype(np.float32)
+    return made
 
 
 def foliage(shape: tuple[int, int], seed: int, stops: Sequence[tuple[float, Color]]) -> Floats:
@@ -208,15 +224,16 @@ def fabric(shape: tuple[int, int], seed: int, *, color: Color, second: Color, st
     mix = (0.5 * across + 0.5 * along)[..., None]
     threads = 1.0 + 0.07 * np.sin(x * 2.1) * np.sin(y * 2.1) + rng.normal(0, 0.03, shape)
     worn = 0.85 + 0.3 * fractal(shape, seed, cell=shape[0] / 2, octaves=4)
-    painted = np.float32(color) * (1 - mix) + np.float32(second) * mix
-    return (painted * (threads * worn)[..., None]).astype(np.float32)
+    painted = rgb(color) * (1 - mix) + rgb(second) * mix
+    made: Floats = (painted * (threads * worn)[..., None]).astype(np.float32)
+    return made
 
 
 def brushed_metal(shape: tuple[int, int], seed: int, *, color: Color = (0.62, 0.6, 0.57)) -> Floats:
     """Return brushed steel (H, W, 3) with scratches along x and a soft sheen."""
     scratches = fractal(shape, seed, cell=3, octaves=2, stretch=60.0)
     sheen = fractal(shape, seed + 1, cell=shape[0], octaves=2, stretch=2.0)
-    return ((0.6 + 0.35 * scratches + 0.4 * sheen)[..., None] * np.float32(color)).astype(np.float32)
+    return ((0.6 + 0.35 * scratches + 0.4 * sheen)[..., None] * rgb(color)).astype(np.float32)
 
 
 def paper(shape: tuple[int, int], seed: int, *, color: Color = (0.95, 0.93, 0.88)) -> Floats:
@@ -224,4 +241,4 @@ def paper(shape: tuple[int, int], seed: int, *, color: Color = (0.95, 0.93, 0.88
     fibres = 0.97 + 0.06 * fractal(shape, seed, cell=4, octaves=2)
     height, width = shape
     fall = np.linspace(1.0, 0.86, height)[:, None] * np.linspace(1.0, 0.93, width)[None, :]
-    return ((fibres * fall)[..., None] * np.float32(color)).astype(np.float32)
+    return ((fibres * fall)[..., None] * rgb(color)).astype(np.float32)

@@ -35,11 +35,15 @@ def mix(kind: JoinKind, old_HW3: Image, new_HW3: Image, part: float) -> Image:
     """
     match kind:
         case "dissolve":
-            return cv2.addWeighted(old_HW3, 1 - part, new_HW3, part, 0)
+            made: Image = cv2.addWeighted(old_HW3, 1 - part, new_HW3, part, 0)
+            return made
         case "black" | "white":
             source = old_HW3 if part < 0.5 else new_HW3
             left = float(np.clip(abs(part - 0.5) - REST, 0, 0.5 - REST) / (0.5 - REST))
-            return cv2.convertScaleAbs(source, alpha=left, beta=0 if kind == "black" else 255 * (1 - left))
+            made: Image = cv2.convertScaleAbs(
+                source, alpha=left, beta=0 if kind == "black" else 255 * (1 - left)
+            )
+            return made
         case "wipe":
             edge = np.clip((part * 1.1 - np.linspace(0, 1, old_HW3.shape[1])) / 0.1, 0, 1)[None, :, None]
         case "iris":

@@ -22,6 +22,7 @@ from curate.split.stage import Eyes, SplitOptions
 from curate.video import Frame, VideoReader, open_video
 from shards.errors import ClipError, SourceError
 from shards.ids import clip_id, source_id
+from shards.run import NO_CLIP
 
 __all__ = ["ClipCut", "ClipLost", "Event", "Heartbeat", "Scan", "SourceScanned", "scan_source"]
 
@@ -298,7 +299,7 @@ class Scan:
         if error is None and not self._clips:
             longest_s = max((r["end_s"] - r["start_s"] for r in self._shot_rows), default=0.0)
             error = (
-                f"no clip: the longest of {len(self._shot_rows)} shots lasts {longest_s:.2f} s, "
+                f"{NO_CLIP}: the longest of {len(self._shot_rows)} shots lasts {longest_s:.2f} s, "
                 f"min_s is {self._options.min_s:g}"
             )
         row: Row = {

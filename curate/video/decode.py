@@ -29,7 +29,7 @@ from shards.errors import SourceError
 
 _END_SLACK_S = 0.5
 
-__all__ = ["LinearDecoder", "PacketSink", "Picture"]
+__all__ = ["Clock", "LinearDecoder", "PacketSink", "Picture"]
 
 PacketSink = Callable[["Packet[VideoStream]", bool], None]
 """Called with every packet in decoding order, and whether it is a clean random-access point."""
@@ -45,7 +45,7 @@ class Picture:
     """it had another size or format and was brought to that of the first"""
 
 
-class _Clock:
+class Clock:
     """Gives every picture a timestamp later than the last."""
 
     def __init__(self, stream: VideoStream, reliable: bool) -> None:
@@ -91,7 +91,7 @@ class LinearDecoder:
             self.first_sei: bytes | None = None
             # AVI stores no presentation times: with reordering, what FFmpeg makes up is wrong.
             raw_order = self._container.format.name == "avi" and self._context.reorder_depth > 0
-            self._clock = _Clock(self.stream, not raw_order)
+            self._clock = Clock(self.stream, not raw_order)
             self._orders: dict[int | None, int] = {}
             self._packets = 0
             self._first_key: int | None = None

@@ -41,6 +41,10 @@ class Orientation:
             round(degrees / 90) % 4
         ]
 
+    def inverse(self) -> Orientation:
+        """Return what undoes this."""
+        return Orientation(True, self.mirror_y, self.mirror_x) if self.transpose else self
+
     def matrix(self) -> list[int]:
         """Return the display matrix that `from_matrix` reads as this."""
         x, y = (-1 if self.mirror_x else 1) << 16, (-1 if self.mirror_y else 1) << 16

@@ -29,7 +29,7 @@ CHROMA_LONG_PX = 160
 _PLANAR = re.compile(
     r"(yuvj?|yuva)(420|422|444|440|411|410)p(9le|10le|12le|14le|16le)?|gray(9le|10le|12le|14le|16le)?"
 )
-_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+_BT709, _UNSPECIFIED = 1, 2  # AVColorSpace
 _Samples = npt.NDArray[Any]  # uint8 or uint16
 
 
@@ -80,8 +80,10 @@ class _Layout:
 class Shrinker:
     """Makes small planes and JPEGs of the pictures of one stream."""
 
-    def __init__(self, orientation: Orientation) -> None:
+    def __init__(self, orientation: Orientation, color_matrix: int = _UNSPECIFIED) -> None:
         self._orientation = orientation
+        # for RGB that a decoder made out of YUV: the way back
+        self._rgb_matrix = Colorspace.ITU709 if color_matrix == _BT709 else Colorspace.ITU601
         self._format = ""
         self._range = -1
         self._layout = _Layout(False, 8, False, False)
@@ -94,7 +96,7 @@ class Shrinker:
             picture = self._reformatter.reformat(
                 picture,
                 format="yuv444p",
-                dst_colorspace=Colorspace.ITU601,
+                dst_colorspace=self._rgb_matrix,
                 dst_color_range=ColorRange.JPEG,
                 threads=1,
             )

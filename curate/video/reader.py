@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import av
 from av.packet import Packet
@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from curate.frames import SmallFrame
 from curate.video.bitstream import is_skipped_leading, with_sei
-from curate.video.decode import LinearDecoder
+from curate.video.decode import LinearDecoder, PacketSink
 from curate.video.geometry import fit_short_side
 from curate.video.packets import KeptPacket, PacketStore
 from curate.video.planes import Shrinker
@@ -28,6 +28,11 @@ from curate.video.remux import CopiedPacket, copy_span
 from curate.video.source import SourceInfo
 from curate.video.transcode import Transcoder
 from shards.errors import CutError
+
+if TYPE_CHECKING:
+    from curate.video.decord import DecordDecoder
+
+Backend = Literal["pyav", "decord"]
 
 __all__ = ["CutClip", "Frame", "VideoReader", "open_video"]
 
@@ -84,15 +89,19 @@ class Frame:
 class VideoReader:
     """Iterate once over the frames of a source; cut what has gone by, in rising order."""
 
-    def __init__(self, path: str, *, packet_limit_bytes: int, preroll_limit_s: float) -> None:
+    def __init__(
+        self, path: str, *, backend: Backend, packet_limit_bytes: int, preroll_limit_s: float
+    ) -> None:
         self._path = path
         self._store = PacketStore(packet_limit_bytes)
         self._preroll_limit_s = preroll_limit_s
         self._keep = True
-        self._decoder = LinearDecoder(path, self._see_packet)
+        self._decoder = (
+            LinearDecoder(path, self._see_packet) if backend == "pyav" else _decord(path, self._see_packet)
+        )
         self.info: SourceInfo = self._decoder.info
         self._keep = self.info.transcode_reason is None
-        self._shrinker = Shrinker(self.info.orientation)
+        self._shrinker = Shrinker(self.info.orientation, self.info.color_matrix)
         self._transcoder = Transcoder(self.info, lambda: LinearDecoder(path))
         self._pts: list[int] = []
         self._gaps: set[int] = set()
@@ -216,10 +225,16 @@ class VideoReader:
             self._store.append(packet, random_access)
 
 
+def _decord(path: str, sink: PacketSink) -> DecordDecoder:
+    from curate.video.decord import DecordDecoder  # an extra: installed where it is asked for
+
+    return DecordDecoder(path, sink)
+
+
 def open_video(
     path: str,
     *,
-    backend: Literal["pyav", "decord"] = "pyav",
+    backend: Backend = "pyav",
     packet_limit_bytes: int = 256 * 2**20,
     preroll_limit_s: float = 30.0,
 ) -> VideoReader:
@@ -230,4 +245,6 @@ def open_video(
 
     Raises SourceError: empty, not a media file, no video stream, or no frame that can be decoded.
     """
-    return VideoReader(path, packet_limit_bytes=packet_limit_bytes, preroll_limit_s=preroll_limit_s)
+    return VideoReader(
+        path, backend=backend, packet_limit_bytes=packet_limit_bytes, preroll_limit_s=preroll_limit_s
+    )

@@ -53,6 +53,8 @@ class SourceInfo:
     """as stored, px"""
     coded_height: int
     pixel_format: str
+    color_matrix: int
+    """FFmpeg's AVColorSpace of the first frame; 2 is unspecified"""
     pixel_aspect: Fraction
     orientation: Orientation
     frames_declared: int | None
@@ -134,6 +136,7 @@ def describe(
         coded_width=first.width,
         coded_height=first.height,
         pixel_format=first.format.name,
+        color_matrix=first.colorspace,
         pixel_aspect=aspect,
         orientation=orientation,
         frames_declared=stream.frames or None,

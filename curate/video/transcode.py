@@ -30,6 +30,8 @@ __all__ = ["Transcoder"]
 _CRF, _IMAGE_CRF = 16, 10
 _PRESET = "veryfast"
 _KEY_EVERY_S = 1.0
+# x264 core 165 with macroblock-tree gave different bytes for the same input, one run in twenty, on one thread.
+_X264_PARAMS = "mbtree=0:rc-lookahead=0"
 
 
 class Transcoder:
@@ -134,6 +136,7 @@ class Transcoder:
             "preset": _PRESET,
             "crf": str(_IMAGE_CRF if info.is_image else _CRF),
             "forced-idr": "1",
+            "x264-params": _X264_PARAMS,
         }
         if info.orientation != Orientation():
             stream.set_display_matrix(info.orientation.matrix())

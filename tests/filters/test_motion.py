@@ -129,7 +129,7 @@ def test_still_picture_has_no_motion(texture: Texture) -> None:
     ]
     total = measure(planes, [n / 30 for n in range(30)])
     assert total is not None
-    assert total < 0.001
+    assert total < 0.0015
 
 
 def test_motion_of_blank_pictures_is_zero() -> None:
@@ -141,7 +141,7 @@ def test_one_frame_has_no_motion(texture: Texture) -> None:
     assert measure([view(texture, 0, 0)], [0.0]) is None
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (2, 300), (16, 16), (20, 320), (320, 20), (47, 63), (181, 321)])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 300), (16, 16), (20, 320), (320, 20), (47, 63), (181, 321)])
 def test_any_size_is_measured(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
     planes = [rng.integers(0, 256, shape, np.uint8) for _ in range(8)]
@@ -183,8 +183,9 @@ def test_total_leaves_out_the_outer_tenths() -> None:
 
 def test_flow_plane_keeps_the_aspect() -> None:
     assert flow_plane(np.zeros((180, 320), np.uint8)).shape == (90, 160)
-    assert flow_plane(np.zeros((120, 200), np.uint8)).shape == (120, 200)
-    assert flow_plane(np.zeros((10, 30), np.uint8)).shape == (50, 150)
+    assert flow_plane(np.zeros((200, 120), np.uint8)).shape == (160, 96)
+    assert flow_plane(np.zeros((10, 30), np.uint8)).shape == (53, 160)
+    assert flow_plane(np.zeros((10, 100), np.uint8)).shape == (48, 480)
 
 
 def test_options_refuse_overlapping_pairs() -> None:
