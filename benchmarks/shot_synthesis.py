@@ -8,7 +8,8 @@ frames), gives thousands of boundaries in seconds, because nothing is encoded or
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -186,15 +187,15 @@ def _flash(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
     return frames
 
 
-def _strobe(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
+def _strobe(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
     period = int(rng.integers(2, 8))
     gain = rng.uniform(0.3, 0.8)
     return [_lit(f, gain if i % period < period // 2 else 1.0, 0) for i, f in enumerate(frames)]
 
 
-def _lamp(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
+def _lamp(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
     """Switch a light on or off, or step the exposure, within a few frames, for good."""
-    at, length = int(rng.integers(len(frames))), int(rng.choice([1, 1, 2, 3, 8, 20]))
+    at, length = int(rng.integers(len(frames))), int(rng.choice([1, 1, 2, 3, 8, 20, 60]))
     gain, offset = rng.choice([rng.uniform(0.35, 0.8), rng.uniform(1.2, 1.9)]), rng.uniform(-25, 25)
     y = frames[0][0]
     gy, gx = np.mgrid[: y.shape[0], : y.shape[1]].astype(np.float32) / y.shape[1]
@@ -288,7 +289,7 @@ def _whip(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
     return out  # type: ignore[return-value]
 
 
-def _zoom(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
+def _zoom(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
     a, b = rng.uniform(0.3, 1.0, 2)
     n = max(1, len(frames) - 1)
     return [
@@ -296,7 +297,7 @@ def _zoom(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
     ]
 
 
-def _shake(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
+def _shake(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
     path = np.cumsum(rng.normal(0, rng.uniform(0.003, 0.02), (len(frames), 2)), 0)
     path += rng.normal(0, rng.uniform(0.002, 0.015), path.shape)
     path = np.clip(path, -0.15, 0.15)
@@ -308,7 +309,80 @@ def _freeze(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
     return [frames[start] if start <= i < start + length else f for i, f in enumerate(frames)]
 
 
-def _stutter(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
+def _pan(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
+    """Pan or tilt evenly over the picture, as far as it goes."""
+    size = rng.uniform(0.3, 0.7)
+    start, end = rng.uniform(0, 1 - size, (2, 2)) if rng.random() < 0.5 else ((0, 0), (1 - size, 1 - size))
+    axis = int(rng.integers(3))
+    n = max(1, len(frames) - 1)
+    out = []
+    for i, planes in enumerate(frames):
+        place = [a + (b - a) * i / n for a, b in zip(start, end, strict=True)]
+        if axis < 2:
+            place[axis] = start[axis]
+        out.append(_crop(planes, place[0], place[1], size))
+    return out
+
+
+def _glow(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
+    """Let a bright cloud grow: smoke, an explosion, fireworks."""
+    height, width = frames[0][0].shape
+    gy, gx = np.mgrid[:height, :width].astype(np.float32) / width
+    texture = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), width / 16)
+    texture *= 0.08 / (texture.std() + 1e-6)
+    cy, cx = rng.uniform(0, height / width), rng.uniform(0, 1)
+    start, length = int(rng.integers(len(frames))), rng.uniform(0.15, 2.5) * fps
+    reach, light = rng.uniform(0.2, 1.2), rng.uniform(80, 255) * rng.choice([1, 1, 1, -1])
+    fall = rng.uniform(0.5, 3) * length if rng.random() < 0.5 else np.inf
+    distance = np.sqrt((gy - cy) ** 2 + (gx - cx) ** 2) + texture
+    for i in range(start, len(frames)):
+        age = (i - start + 1) / length
+        strength = float(np.exp(-max(0.0, i - start - length) / fall))
+        cloud = strength / (1 + np.exp((distance - reach * min(1.0, age) ** 0.5) / 0.04))
+        y, u, v = frames[i]
+        frames[i] = (np.clip(y + light * cloud, 0, 255).astype(np.uint8), u, v)
+    return frames
+
+
+def _focus(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
+    """Go out of focus, or come into it."""
+    start, length = int(rng.integers(len(frames))), rng.uniform(0.2, 2) * fps
+    most, into = rng.uniform(1, 8), rng.random() < 0.5
+    out = []
+    for i, planes in enumerate(frames):
+        share = min(1.0, max(0.0, (i - start) / length))
+        sigma = most * ((1 - share) if into else share) * planes[0].shape[1] / 320
+        out.append(
+            _map(planes, lambda p, sigma=sigma: cv2.GaussianBlur(p, (0, 0), sigma)) if sigma > 0.3 else planes
+        )  # type: ignore[misc]
+    return out
+
+
+def _window(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
+    """Record a screen: a still frame around a picture that zooms and scrolls in steps."""
+    height, width = frames[0][0].shape
+    left, top = rng.uniform(0, 0.3), rng.uniform(0.03, 0.15)
+    mask = np.zeros((height, width), np.float32)
+    mask[int(top * height) :, int(left * width) :] = 1
+    panel = np.full((height, width), rng.uniform(0, 255), np.float32)
+    for row in range(4, height, 8):
+        panel[row : row + 3, 3 : int(rng.uniform(0.1, 0.9) * width)] = rng.uniform(0, 255)
+    size, place = rng.uniform(0.3, 1), rng.uniform(0, 0.3, 2)
+    shown = frames[0]
+    out = []
+    still = rng.random() < 0.6
+    for i, planes in enumerate(frames):
+        if rng.random() < 2.5 / fps:
+            size = float(np.clip(size * rng.choice([0.8, 0.9, 1.1, 1.25]), 0.2, 1.2))
+            place = place + rng.uniform(-0.1, 0.1, 2)
+            shown = planes if i == 0 or not still else shown
+        inner = _crop(shown if still else planes, place[0], place[1], size)
+        around = (panel.astype(np.uint8), np.full_like(planes[1], 128), np.full_like(planes[2], 128))
+        out.append(_masked(around, inner, mask))
+    return out
+
+
+def _stutter(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
     """Hold frames for irregular times, as an overloaded recorder does: long holds end in a jump."""
     longest = int(rng.integers(2, 9))
     out: list[Planes] = []
@@ -318,7 +392,7 @@ def _stutter(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
 
 
 _DISTURBANCES = (_flash, _flash, _lamp, _lamp, _caption, _caption, _occluder, _occluder, _whip, _zoom, _shake,
-                 _freeze, _strobe, _stutter)  # fmt: skip
+                 _freeze, _strobe, _stutter, _stutter, _pan, _pan, _glow, _glow, _focus, _window)  # fmt: skip
 
 
 def _disturb(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
@@ -330,9 +404,7 @@ def _disturb(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
 # --- transitions -----------------------------------------------------------------------------------------
 
 
-def _wipe_mask(
-    rng: Random, shape: tuple[int, ...], share: float, kind: int, angle: float
-) -> npt.NDArray[np.float32]:
+def _wipe_mask(shape: tuple[int, ...], share: float, kind: int, angle: float) -> npt.NDArray[np.float32]:
     height, width = shape
     gy, gx = np.mgrid[:height, :width].astype(np.float32)
     gy, gx = gy / height - 0.5, gx / width - 0.5
@@ -355,19 +427,10 @@ def _transition(rng: Random, a: list[Planes], b: list[Planes], kind: str) -> lis
         shares = (1 - np.cos(shares * np.pi)) / 2
     if kind == "dissolve":
         return [_mix(x, y, s) for x, y, s in zip(a, b, shares.tolist(), strict=True)]
-    if kind == "fade":
-        value = float(rng.choice([0, 0, 0, 255]))
-        blank = (np.full_like(a[0][0], value), np.full_like(a[0][1], 128), np.full_like(a[0][2], 128))
-        hold = rng.uniform(0, 0.3)
-        out = []
-        for x, y, s in zip(a, b, shares.tolist(), strict=True):
-            dark = min(1.0, max(0.0, (1 - abs(2 * s - 1)) / (1 - hold)))
-            out.append(_mix(x if s < 0.5 else y, blank, dark))
-        return out
     wipe, angle = int(rng.integers(3)), rng.uniform(0, 2 * np.pi)
     if rng.random() < 0.5:
         angle = round(angle / (np.pi / 2)) * np.pi / 2
-    masks = [_wipe_mask(rng, a[0][0].shape, s, wipe, angle) for s in shares.tolist()]
+    masks = [_wipe_mask(a[0][0].shape, s, wipe, angle) for s in shares.tolist()]
     return [_masked(x, y, m) for x, y, m in zip(a, b, masks, strict=True)]
 
 
@@ -402,71 +465,117 @@ def _difference(a: Planes, b: Planes) -> float:
 
 
 _JOINS = ("hard", "jump", "punch", "dissolve", "fade", "wipe")
+_STYLES = ((0.4, 0.4, 0.1, 0.04, 0.03, 0.03), (0.1, 0.1, 0.02, 0.45, 0.2, 0.13), (0.1, 0.85, 0.05, 0, 0, 0))
+"""mostly cuts; mostly transitions; one shot with gaps"""
 
 
-def edit(rng: Random, shots: Sequence[Shot], pieces: int) -> Edited:
-    """Return footage of so many pieces joined by random transitions, disturbed and worn."""
-    first = shots[int(rng.integers(len(shots)))]
-    like: Planes = (first.luma_THW[0], first.u_Thw[0], first.v_Thw[0])
-    fps = first.fps
-    out = Edited(fps)
-    shot = first
-    step = 1.0
-    start = 0
-    tail: list[Planes] = []
-    join = "start"
-    weights = np.array(rng.choice([[0.4, 0.4, 0.1, 0.04, 0.03, 0.03], [0.1, 0.1, 0.02, 0.45, 0.2, 0.13]]))
-    for _ in range(pieces):
-        if join == "jump" or join == "punch":
+class _Editor:
+    """Grows an edit piece by piece."""
+
+    def __init__(self, rng: Random, shots: Sequence[Shot]) -> None:
+        self._rng = rng
+        self._shots = shots
+        self._shot = shots[int(rng.integers(len(shots)))]
+        self._like: Planes = (self._shot.luma_THW[0], self._shot.u_Thw[0], self._shot.v_Thw[0])
+        self._at, self._step = 0, 1.0
+        self._montage = rng.random() < 0.15
+        self._weights = np.array(_STYLES[int(rng.choice(3, p=(0.4, 0.4, 0.2)))])
+        self._tail: list[Planes] = []
+        self.out = Edited(self._shot.fps)
+
+    def next_join(self) -> str:
+        """Choose how the next piece follows; a transition keeps the end of the last piece for itself."""
+        rng, out = self._rng, self.out
+        join = _JOINS[int(rng.choice(len(_JOINS), p=self._weights))]
+        if join in _JOINS[3:]:
+            # The outgoing shot runs on under the transition, or stands still where it has no more frames.
+            n = int(rng.choice([rng.uniform(5, 16), rng.uniform(6, 61)]))
+            last = max([0, *out.hard, *(end for _, end, _ in out.gradual), *out.unsure])
+            keep = max(min(last + 12, len(out.frames)), len(out.frames) - n)
+            self._tail = (out.frames[keep:] + [out.frames[-1]] * n)[:n]
+            del out.frames[keep:]
+        return join
+
+    def piece(self, join: str) -> list[Planes]:
+        """Take the next piece of footage."""
+        rng, shot = self._rng, self._shot
+        last = max(1, len(shot) - 8)
+        if join in {"jump", "punch"}:
             skip = int(rng.uniform(0.3, 5) * shot.fps)
-            start = (
-                start + skip
-                if start + skip < len(shot) - 8
-                else max(0, int(rng.integers(max(1, len(shot) - 8))))
-            )
+            self._at = self._at + skip if self._at + skip < last else int(rng.integers(last))
         elif join != "start":
-            shot = shots[int(rng.integers(len(shots)))]
-            start = int(rng.integers(max(1, len(shot) - 8)))
-            step = float(rng.choice([1, 1, 1, 1, 2, 0.5, 0.8, rng.uniform(3, 12)]))
+            self._shot = shot = self._shots[int(rng.integers(len(self._shots)))]
+            self._at = int(rng.integers(max(1, len(shot) - 8)))
+            self._step = float(rng.choice([1, 1, 1, 1, 2, 0.5, 0.8, rng.uniform(3, 12)]))
         seconds = rng.choice([rng.uniform(0.3, 1.0), rng.uniform(1, 4), rng.uniform(1, 4)])
-        length = max(8, int(seconds * fps))
-        frames = _take(shot, (like,), start, length, step)
-        start = min(len(shot) - 1, start + int(length * step))
-        if join not in ("jump", "start"):
+        length = max(8, int((rng.uniform(0.15, 0.6) if self._montage and join not in _JOINS[3:] else seconds) * self.out.fps))
+        frames = _take(shot, (self._like,), self._at, length, self._step)
+        self._at = min(len(shot) - 1, self._at + int(length * self._step))
+        if join not in {"jump", "start"}:
             frames = _look(rng, frames)
         if join == "punch":
             size = rng.uniform(0.6, 0.9)
             frames = [_crop(f, (1 - size) / 2, (1 - size) / 2, size) for f in frames]
-        if join != "jump" or rng.random() < 0.3:
-            frames = _disturb(rng, frames, fps)
-        if join in ("hard", "jump", "punch"):
-            at = len(out.frames)
-            if join == "hard" and rng.random() < 0.15:
-                _swish(rng, out.frames, frames)
-            usual = [_difference(x, y) for x, y in zip(out.frames[-4:], out.frames[-3:], strict=False)]
-            usual += [_difference(x, y) for x, y in zip(frames[:3], frames[1:4], strict=False)]
-            if _difference(out.frames[-1], frames[0]) > max(2.0, 1.5 * max(usual, default=0.0)):
-                out.hard.append(at)
-            else:
-                out.unsure.append(at)
-            if rng.random() < 0.15:
-                _blend_cut(rng, out.frames, frames)
-        elif join != "start":
-            n = min(len(tail), len(frames) - 4)
-            mixed = _transition(rng, tail[:n], frames[:n], join)
-            at = len(out.frames)
-            out.gradual.append((at, at + n, join))
-            out.frames += mixed
-            frames = frames[n:]
-        join = _JOINS[int(rng.choice(len(_JOINS), p=weights))]
-        tail = []
-        if join in ("dissolve", "fade", "wipe"):
-            # The outgoing shot runs on under the transition, or stands still where it has no more frames.
-            n = int(rng.choice([rng.uniform(5, 16), rng.uniform(6, 61)]))
-            keep = max(min(12, len(frames)), len(frames) - n)
-            tail = (frames[keep:] + [frames[-1]] * n)[:n]
-            frames = frames[:keep]
+        return _disturb(rng, frames, self.out.fps) if join != "jump" or rng.random() < 0.3 else frames
+
+    def cut_to(self, frames: list[Planes], join: str) -> None:
+        """Append after a cut; where the cut changes little, the truth stays open."""
+        rng, out = self._rng, self.out
+        if join == "hard" and rng.random() < 0.15:
+            _swish(rng, out.frames, frames)
+        usual = [_difference(x, y) for x, y in pairwise(out.frames[-4:])]
+        usual += [_difference(x, y) for x, y in pairwise(frames[:4])]
+        seen = _difference(out.frames[-1], frames[0]) > max(2.0, 1.5 * max(usual, default=0.0))
+        (out.hard if seen else out.unsure).append(len(out.frames))
+        if rng.random() < 0.15:
+            _blend_cut(rng, out.frames, frames)
         out.frames += frames
+
+    def mix_to(self, frames: list[Planes], join: str) -> None:
+        """Append after a dissolve or wipe."""
+        n = min(len(self._tail), len(frames) - 4)
+        at = len(self.out.frames)
+        self.out.gradual.append((at, at + n, join))
+        self.out.frames += _transition(self._rng, self._tail[:n], frames[:n], join) + frames[n:]
+
+    def fade_to(self, frames: list[Planes]) -> None:
+        """Append after a fade out, a fade in, or both, with a blank between."""
+        rng, out = self._rng, self.out
+        n = min(len(self._tail), len(frames) - 4)
+        value = float(rng.choice([0, 0, 0, 12, 255]))
+        blank: Planes = (np.full_like(frames[0][0], value), *(np.full_like(c, 128) for c in frames[0][1:]))
+        form = int(rng.choice(4, p=(0.5, 0.2, 0.2, 0.1)))  # dip, out and in, in alone, out alone
+        hold = int(rng.integers(0, 5)) if form == 0 else int(rng.uniform(0.1, 1.5) * out.fps) + 3
+        leave = [] if form == 2 else [_mix(f, blank, (i + 1) / (n + 1)) for i, f in enumerate(self._tail[:n])]
+        enter = [] if form == 3 else [_mix(blank, f, (i + 1) / (n + 1)) for i, f in enumerate(frames[:n])]
+        a = len(out.frames)
+        b, c = a + len(leave), a + len(leave) + hold
+        d = c + len(enter)
+        if form == 0 or (form == 1 and hold < 0.5 * out.fps):
+            out.gradual.append((a, d, "fade"))
+        else:
+            out.gradual += [(x, y, "fade") for x, y in ((a, b), (c, d)) if y > x]
+        if form == 2:
+            out.hard.append(a)
+        elif form == 3:
+            out.hard.append(c)
+        out.frames += leave + [blank] * hold + enter + frames[len(enter) :]
+
+
+def edit(rng: Random, shots: Sequence[Shot], pieces: int) -> Edited:
+    """Return footage of so many pieces joined by random transitions, disturbed and worn."""
+    editor = _Editor(rng, shots)
+    editor.out.frames += editor.piece("start")
+    for _ in range(pieces - 1):
+        join = editor.next_join()
+        frames = editor.piece(join)
+        if join == "fade":
+            editor.fade_to(frames)
+        elif join in {"dissolve", "wipe"}:
+            editor.mix_to(frames, join)
+        else:
+            editor.cut_to(frames, join)
+    out = editor.out
     out.frames = _wear(rng, out.frames)
     if rng.random() < 0.25:
         _repeat(rng, out)

@@ -8,7 +8,7 @@ its worker, which computes only what is missing. Ctrl-C and SIGTERM end the work
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 

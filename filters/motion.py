@@ -5,8 +5,8 @@ doubled. Diagonals and not pixels: the same motion at every size. Six pairs a se
 wholly within the clip, on a luma plane of 160 px.
 
 Cost: 0.2 ms a pair, 0.04 ms a frame at 30 frames a second. DIS at its `ultrafast` preset on 160 px is within
-5 % of true speeds from 0.005 to 1 diagonal a second; `fast` on 320 px costs nine times as much and is no
-better. Beyond 1.5 diagonals a second it loses hold: such a clip reads as fast, but not how fast.
+10 % of the speed of a panned texture from 0.002 to 1.25 diagonals a second; `fast` on 320 px costs nine times
+as much and is no better. Beyond that it loses hold and reads 0.4 to 1: fast still, but not how fast.
 """
 
 from __future__ import annotations

@@ -17,7 +17,18 @@ from shards.errors import ConfigError, InputError, IntegrityError
 from shards.storage import Entry, Storage
 from shards.tables import table_path
 
-__all__ = ["INDEX", "NO_CLIP", "PURGED", "RUN_JSON", "Part", "PassInfo", "Purged", "RunFiles", "RunInfo", "safe_name"]
+__all__ = [
+    "INDEX",
+    "NO_CLIP",
+    "PURGED",
+    "RUN_JSON",
+    "Part",
+    "PassInfo",
+    "Purged",
+    "RunFiles",
+    "RunInfo",
+    "safe_name",
+]
 
 RUN_JSON: Final = "run.json"
 INDEX: Final = "index.parquet"

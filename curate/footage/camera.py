@@ -77,7 +77,8 @@ def _wobble(time_s: float, phase: float) -> float:
 def mean_speed(camera: Camera, size: Size, duration_s: float, *, step_s: float = 0.05) -> float:
     """Return the mean speed of the picture (depth 1) over the frame and the shot, in diagonals a second."""
     unit, aspect = diagonal(size), size[0] / size[1]
-    x, y = np.meshgrid(np.linspace(-0.5, 0.5, 9) * aspect, np.linspace(-0.5, 0.5, 9))
+    middles = (np.arange(9) + 0.5) / 9 - 0.5
+    x, y = np.meshgrid(middles * aspect, middles)
     points = x + 1j * y
     travelled, steps = 0.0, max(1, int(duration_s / step_s))
     for step in range(steps):

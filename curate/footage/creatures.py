@@ -62,8 +62,15 @@ def reef(size: Size, seed: int, light: Light) -> Scene:
         dark = tuple(0.25 * v for v in hue)
         paint = foliage((side, side), seed + 30 + n, ((0, dark), (0.6, hue), (1, (0.95, 0.85, 0.75))))  # type: ignore[arg-type]
         corals.append(sprite(paint, cover.astype(np.float32), unit))
-    kinds = (((0.95, 0.55, 0.1), (0.95, 0.92, 0.85)), ((0.2, 0.35, 0.8), (0.95, 0.85, 0.2)), ((0.75, 0.8, 0.82), (0.3, 0.4, 0.5)))  # fmt: skip
-    swims = [[_fish(unit, *kind, math.sin(2 * math.pi * k / 10), seed + n) for k in range(10)] for n, kind in enumerate(kinds)]  # fmt: skip
+    kinds = (
+        ((0.95, 0.55, 0.1), (0.95, 0.92, 0.85)),
+        ((0.2, 0.35, 0.8), (0.95, 0.85, 0.2)),
+        ((0.75, 0.8, 0.82), (0.3, 0.4, 0.5)),
+    )
+    swims = [
+        [_fish(unit, *kind, math.sin(2 * math.pi * k / 10), seed + n) for k in range(10)]
+        for n, kind in enumerate(kinds)
+    ]
     shoal = rng.uniform(0, 1, (14, 5))
     caustic = tile(256, seed + 5, cell=32, octaves=2)
     map_y, map_x = np.mgrid[0:height:2, 0:width:2].astype(np.float32)
@@ -118,8 +125,17 @@ def _bird(unit: int, lift: float, color: Color) -> Sprite:
         tone = 1.0 if way > 0 else 0.75
         paint = (*(tone * v for v in color), 1.0)
         cv2.fillPoly(picture, [np.array([shoulder, elbow, tip, back], np.int32)], paint, cv2.LINE_AA)
-    cv2.ellipse(picture, (int(middle), int(middle + 0.02 * side)), (int(0.07 * side), int(0.045 * side)), 0, 0, 360,
-                (*color, 1.0), -1, cv2.LINE_AA)  # fmt: skip
+    cv2.ellipse(
+        picture,
+        (int(middle), int(middle + 0.02 * side)),
+        (int(0.07 * side), int(0.045 * side)),
+        0,
+        0,
+        360,
+        (*color, 1.0),
+        -1,
+        cv2.LINE_AA,
+    )
     small = (side // up, side // up)
     return Sprite(to_image(cv2.resize(picture, small, interpolation=cv2.INTER_AREA)), unit)
 

@@ -26,9 +26,15 @@ __all__ = [
 
 
 COLORS: Final[dict[str, Color]] = {
-    "red": (0.86, 0.1, 0.1), "green": (0.1, 0.66, 0.16), "blue": (0.12, 0.24, 0.9), "yellow": (0.96, 0.88, 0.1),
-    "orange": (0.98, 0.52, 0.05), "purple": (0.55, 0.12, 0.72), "pink": (1.0, 0.5, 0.72), "white": (0.97, 0.97, 0.97),
-}  # fmt: skip
+    "red": (0.86, 0.1, 0.1),
+    "green": (0.1, 0.66, 0.16),
+    "blue": (0.12, 0.24, 0.9),
+    "yellow": (0.96, 0.88, 0.1),
+    "orange": (0.98, 0.52, 0.05),
+    "purple": (0.55, 0.12, 0.72),
+    "pink": (1.0, 0.5, 0.72),
+    "white": (0.97, 0.97, 0.97),
+}
 
 
 SHAPES: Final = ("circle", "square", "triangle")
@@ -118,9 +124,20 @@ def draw_clip(
     noise = rng.normal(0, 0.012, (1, size_px, size_px, 1))
     pixels = np.clip((video + np.roll(noise, 3, axis=1)) * 255 + 0.5, 0, 255).astype(np.uint8)
     truth = Truth(
-        color, shape, direction, round(speed, 5), round(size, 5), *(round(v, 5) for v in (*start, *end)), ground,
-        other if second else None, second, int(rng.integers(len(TEMPLATES))),
-    )  # fmt: skip
+        color=color,
+        shape=shape,
+        direction=direction,
+        speed=round(speed, 5),
+        size=round(size, 5),
+        start_x=round(start[0], 5),
+        start_y=round(start[1], 5),
+        end_x=round(end[0], 5),
+        end_y=round(end[1], 5),
+        background=ground,
+        second_color=other if second else None,
+        second_shape=second,
+        template=int(rng.integers(len(TEMPLATES))),
+    )
     return pixels, truth
 
 
@@ -170,10 +187,11 @@ def _paint(
     """Paint a shape, lit from the top left and with a soft shadow, at each frame's centre, in place."""
     side = video_THWC.shape[1]
     grid = (np.arange(side, dtype=np.float32) + 0.5) / side
-    for frame, (cx, cy) in zip(video_THWC, centers, strict=True):
+    for number, (cx, cy) in enumerate(centers):
+        frame = video_THWC[number]
         x, y = (grid[None, :] - np.float32(cx)), (grid[:, None] - np.float32(cy))
         shade = _inside(shape, x - 0.025, y - 0.03, size, turn, 12.0)[..., None] * 0.35
-        frame *= 1 - shade
+        frame *= 1 - shade  # in place: a view of the clip
         cover = _inside(shape, x, y, size, turn, float(side))[..., None]
         light = 1.0 - 0.5 * (x + y)[..., None] / size * 0.3
         frame *= 1 - cover

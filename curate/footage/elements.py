@@ -10,7 +10,7 @@ import numpy as np
 from curate.footage.canvas import Scene, Size, Sprite, View, draw, fill, place, sprite
 from curate.footage.landscapes import sky, sky_clouds
 from curate.footage.light import Light
-from curate.footage.tabletop import HUES, _pool
+from curate.footage.tabletop import HUES, lamplight
 from curate.footage.textures import (
     Image,
     fabric,
@@ -27,8 +27,7 @@ __all__ = ["cloth", "fire"]
 
 def cloth(size: Size, seed: int, light: Light) -> Scene:
     """A striped cloth on a line, waving before the sky: folds run through it and shade it."""
-    width, height = size
-    unit = height
+    unit = size[1]
     above, cloud = sky(size, seed, light), sky_clouds(size, seed + 1, light)
     shape = (int(0.85 * unit), int(1.25 * unit))
     weave = fabric(
@@ -68,7 +67,7 @@ def fire(size: Size, seed: int, light: Light) -> Scene:
     shape = (int(1.2 * unit), int(1.2 * width))
     wall = stone(shape, seed, color=(0.4, 0.36, 0.34))
     back = Sprite(to_image(wall), unit)
-    near = _pool((height, width), 0.5, 0.85, 0.62)
+    near = lamplight((height, width), 0.5, 0.85, 0.62)
     warm = rgb((1.0, 0.6, 0.32)) * (near - 0.3)
     cool = rgb(light.key) * 0.18
     smoke = tile(256, seed + 1, cell=64, octaves=4)
@@ -77,7 +76,7 @@ def fire(size: Size, seed: int, light: Light) -> Scene:
     x = (np.arange((width + 1) // 2, dtype=np.float32)[None, :] * 2 - width / 2) / height
     stops = ((0.0, (0.0, 0.0, 0.0)), (0.25, (0.35, 0.03, 0.0)), (0.5, (0.95, 0.32, 0.04)),
              (0.75, (1.0, 0.75, 0.2)), (1.0, (1.0, 0.97, 0.8)))  # fmt: skip
-    log = wood((int(0.12 * unit), int(0.7 * unit)), seed + 2, light=(0.26, 0.17, 0.12))
+    log = wood((int(0.12 * unit), int(0.7 * unit)), seed + 2, tint=(0.26, 0.17, 0.12))
     shade = np.sin(np.linspace(0.2, 2.9, log.shape[0], dtype=np.float32))[:, None, None]
     logs = sprite((log * shade).astype(np.float32), np.ones(log.shape[:2], np.float32), unit)
     sparks = np.random.default_rng(seed).uniform(0, 1, (24, 4))

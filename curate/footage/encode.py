@@ -19,6 +19,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
+from curate.footage.canvas import Size
 from curate.footage.planes import to_frame
 from curate.footage.textures import Image
 
@@ -59,8 +60,10 @@ class Encoding:
     """the index at the file's beginning (mp4 and mov)"""
 
 
-def encode(path: Path, images: Iterable[Image], ticks: list[int], fps: Fraction, how: Encoding) -> None:
-    """Write `images` to `path`; frame n is shown from `ticks[n]` to `ticks[n + 1]`, in units of 1/fps.
+def encode(
+    path: Path, images: Iterable[Image], size: Size, ticks: list[int], fps: Fraction, how: Encoding
+) -> None:
+    """Write `images` of `size` to `path`; frame n is shown from `ticks[n]` to `ticks[n + 1]`, by 1/fps.
 
     Raises what PyAV raises: an encoder that is missing, a disk that is full.
     """
@@ -68,25 +71,16 @@ def encode(path: Path, images: Iterable[Image], ticks: list[int], fps: Fraction,
     if how.fast_start:
         muxing["movflags"] = "+faststart"
     with av.open(str(path), "w", options=muxing) as output:
-        first: Image | None = None
-        streams: list[VideoStream] = []
-        sound: _Sound | None = None
+        streams = [_video(output, size, fps, how)]
+        if how.second_video:
+            small = Encoding(options=(("preset", "ultrafast"), ("crf", "34")), gop=how.gop)
+            streams.append(_video(output, (size[0] // 4 * 2, size[1] // 4 * 2), fps, small))
+        sound = _Sound(output, how.audio, how.start_s) if how.audio else None
         for number, image in enumerate(images):
-            if first is None:
-                first = image
-                size = (image.shape[1], image.shape[0])
-                streams.append(_video(output, size, fps, how))
-                if how.second_video:
-                    small = Encoding(options=(("preset", "ultrafast"), ("crf", "34")), gop=how.gop)
-                    streams.append(_video(output, (size[0] // 4 * 2, size[1] // 4 * 2), fps, small))
-                sound = _Sound(output, how.audio, how.start_s) if how.audio else None
             at_s = ticks[number] / fps + how.start_s
             lasts_s = (ticks[number + 1] - ticks[number]) / fps
             for stream in streams:
-                context = stream.codec_context
-                if (context.width, context.height) != size:
-                    image = cv2.resize(image, (context.width, context.height), interpolation=cv2.INTER_AREA)
-                output.mux(_push(stream, to_frame(image, str(context.pix_fmt)), at_s, lasts_s))
+                output.mux(_push(stream, image, at_s, lasts_s))
             if sound:
                 sound.fill(ticks[number] / fps)
         for stream in streams:
@@ -122,8 +116,14 @@ def _video(output: OutputContainer, size: tuple[int, int], fps: Fraction, how: E
     return stream
 
 
-def _push(stream: VideoStream, picture: av.VideoFrame, at_s: Fraction, lasts_s: Fraction) -> list[av.Packet]:
-    base = stream.codec_context.time_base
+def _push(
+    stream: VideoStream, image: Image, at_s: Fraction, lasts_s: Fraction
+) -> list[av.Packet[VideoStream]]:
+    context = stream.codec_context
+    if (context.width, context.height) != (image.shape[1], image.shape[0]):
+        image = cv2.resize(image, (context.width, context.height), interpolation=cv2.INTER_AREA)
+    picture = to_frame(image, str(context.pix_fmt))
+    base = context.time_base
     assert base is not None
     picture.pts, picture.time_base = round(at_s / base), base
     picture.duration = round(lasts_s / base)

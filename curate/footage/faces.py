@@ -45,34 +45,36 @@ class Head:
     hair: Color
 
 
+def _shelve(wall: Floats, board: Floats, rng: np.random.Generator, span: tuple[int, int], unit: int) -> None:
+    """Put shelves of books on a wall (H, W, 3) between the columns of `span`, in place."""
+    left, right = span
+    case = slice(max(0, left - 8), right + 8)
+    step, thick = int(0.3 * unit), max(2, unit // 34)
+    wall[:, case] = board[:, case] * 0.45
+    for top in range(int(0.03 * unit), wall.shape[0], step):
+        floor = min(wall.shape[0], top + step - thick)
+        x = left
+        while x < right - 4:
+            width, height = int(rng.uniform(0.02, 0.055) * unit) + 2, int(step * rng.uniform(0.6, 0.85))
+            tone = rgb(HUES[int(rng.integers(6))]) * rng.uniform(0.45, 0.9)
+            head = max(0, floor - height)
+            back = np.sin(np.linspace(0.5, 2.6, width))[None, :, None]
+            wall[head:floor, x : x + width] = (tone * back).astype(np.float32)
+            band = head + (floor - head) // 4
+            wall[band : band + max(1, unit // 90), x : x + width] += 0.2
+            x += width + 1
+        wall[floor : floor + thick, case] = board[floor : floor + thick, case]
+
+
 def _set(size: Size, seed: int, light: Light) -> Sprite:
     """Return the room behind: a wall, shelves of books, a plant, a lamp's glow, all a little out of focus."""
     unit = size[1]
     rng = np.random.default_rng(seed)
     shape = (int(1.3 * unit), int(1.3 * size[0]))
     wall = plaster(shape, seed, color=((0.55, 0.6, 0.62), (0.7, 0.62, 0.52), (0.42, 0.48, 0.44))[seed % 3])
-    board = wood(shape, seed + 1, light=(0.5, 0.34, 0.22))
-    left, right = (
-        (int(0.05 * shape[1]), int(0.42 * shape[1]))
-        if seed % 2
-        else (int(0.6 * shape[1]), int(0.97 * shape[1]))
-    )
-    step = int(0.3 * unit)
-    wall[:, left - 8 : right + 8] = board[:, left - 8 : right + 8] * 0.45
-    for top in range(int(0.03 * unit), shape[0], step):
-        x = left
-        while x < right - 4:
-            w, h = int(rng.uniform(0.02, 0.055) * unit) + 2, int(step * rng.uniform(0.6, 0.85))
-            tone = rgb(HUES[int(rng.integers(6))]) * rng.uniform(0.45, 0.9)
-            low = min(shape[0], top + step - 8)
-            high = max(0, low - h)
-            round_ = np.sin(np.linspace(0.5, 2.6, w))[None, :, None]
-            wall[high:low, x : x + w] = (tone * round_).astype(np.float32)
-            wall[high + (low - high) // 4 : high + (low - high) // 4 + 3, x : x + w] += 0.2
-            x += w + 1
-        wall[min(shape[0] - 1, top + step - 8) : top + step, left - 8 : right + 8] = board[
-            : max(0, min(shape[0], top + step) - min(shape[0] - 1, top + step - 8)), left - 8 : right + 8
-        ]
+    board = wood(shape, seed + 1, tint=(0.5, 0.34, 0.22))
+    left, right = (0.05, 0.42) if seed % 2 else (0.6, 0.97)
+    _shelve(wall, board, rng, (int(left * shape[1]), int(right * shape[1])), unit)
     leaf = foliage(
         shape, seed + 2, ((0, (0.04, 0.1, 0.04)), (0.6, (0.18, 0.36, 0.14)), (1, (0.5, 0.62, 0.3)))
     )

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from curate.footage.canvas import Size
-from curate.footage.screens import caption_bar, write
+from curate.footage.pages import caption_bar, write
 from curate.footage.textures import Image
 
 __all__ = [

@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeAlias
 import cv2
 import numpy as np
 
-from curate.footage import creatures, faces, landscapes, screens, streets, tabletop
+from curate.footage import creatures, elements, faces, landscapes, pages, screens, streets, tabletop
 from curate.footage.camera import STILL, Camera
 from curate.footage.canvas import Scene, Size, Sprite, View, fill, place
 from curate.footage.faults import Fault, Look, finisher
@@ -35,19 +35,19 @@ SCENES: Final[Mapping[str, Builder]] = {
     "birds": creatures.birds,
     "city": streets.city,
     "clockwork": tabletop.clockwork,
-    "cloth": tabletop.cloth,
+    "cloth": elements.cloth,
     "desktop": screens.desktop,
     "drive": streets.drive,
-    "fire": tabletop.fire,
+    "fire": elements.fire,
     "forest": landscapes.forest,
     "hands": tabletop.hands,
     "hills": landscapes.hills,
     "lake": landscapes.lake,
     "meadow": creatures.meadow,
-    "page": screens.page,
+    "page": pages.page,
     "reef": creatures.reef,
     "sea": landscapes.sea,
-    "slides": screens.slides,
+    "slides": pages.slides,
     "street": streets.street,
     "talker": faces.talker,
 }

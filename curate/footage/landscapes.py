@@ -82,14 +82,14 @@ def ridge(size: Size, seed: int, light: Light, *, step: int, steps: int, ground:
     alpha = np.clip(rows - line[None, :].astype(np.float32), 0, 1)
     rough = fractal(shape, seed + 2, cell=height / 5, octaves=7, gain=0.7, stretch=1.8)
     color = ramp(np.clip(rough * 1.3 - 0.15, 0, 1), GROUNDS[ground])
-    color = color * relief(rough, strength=0.9 + 0.8 * near)[..., None]
+    color *= relief(rough, strength=0.9 + 0.8 * near)[..., None]
     depth_fall = np.clip((rows - line[None, :]) / (0.5 * height), 0, 1)[..., None]
     haze = 0.86 * (1 - near) ** 0.9
     hazed = lit(color, light, haze=haze)
     # Mist gathers in the valley before the next ridge.
     mist = depth_fall * (0.5 * (1 - near))
-    hazed = hazed * (1 - mist) + rgb(light.haze) * mist
-    return sprite(hazed.astype(np.float32), alpha.astype(np.float32), height)
+    veiled = hazed * (1 - mist) + rgb(light.haze) * mist
+    return sprite(veiled.astype(np.float32), alpha.astype(np.float32), height)
 
 
 def hills(size: Size, seed: int, light: Light) -> Scene:
@@ -121,7 +121,8 @@ def _ripples(size: Size, horizon: float) -> tuple[Floats, Floats, Floats]:
     below = np.maximum(rows - horizon, 0.006)
     far = 0.1 / below
     x = (np.arange(width, dtype=np.float32)[None, :] - width / 2) / height * far
-    return 620.0 * x + 0 * far, 1000.0 * far + 0 * x, np.clip(below / 0.5, 0, 1).astype(np.float32)
+    map_y = np.broadcast_to(1000.0 * far, x.shape).astype(np.float32)
+    return (620.0 * x).astype(np.float32), map_y, np.clip(below / 0.5, 0, 1).astype(np.float32)
 
 
 def lake(size: Size, seed: int, light: Light) -> Scene:

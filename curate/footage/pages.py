@@ -6,6 +6,8 @@ and looks the same everywhere.
 
 from __future__ import annotations
 
+from typing import Final
+
 import cv2
 import numpy as np
 
@@ -14,81 +16,16 @@ from curate.footage.faces import talker
 from curate.footage.light import Light, lit
 from curate.footage.textures import Color, Image, paper, rgb, to_image
 
-__all__ = ["WORDS", "caption_bar", "page", "slides", "write"]
+__all__ = ["WORDS", "caption_bar", "page", "paragraph", "slides", "write"]
 
 
-WORDS = [
-    "the",
-    "light",
-    "of",
-    "morning",
-    "fell",
-    "across",
-    "a",
-    "quiet",
-    "valley",
-    "where",
-    "two",
-    "rivers",
-    "meet",
-    "and",
-    "old",
-    "roads",
-    "begin",
-    "every",
-    "frame",
-    "keeps",
-    "a",
-    "little",
-    "of",
-    "the",
-    "time",
-    "that",
-    "made",
-    "it",
-    "and",
-    "motion",
-    "is",
-    "the",
-    "difference",
-    "between",
-    "them",
-    "we",
-    "measured",
-    "the",
-    "water",
-    "level",
-    "each",
-    "day",
-    "and",
-    "wrote",
-    "it",
-    "down",
-    "in",
-    "a",
-    "table",
-    "with",
-    "the",
-    "wind",
-    "and",
-    "the",
-    "rain",
-    "a",
-    "good",
-    "picture",
-    "asks",
-    "one",
-    "question",
-    "and",
-    "leaves",
-    "the",
-    "answer",
-    "to",
-    "whoever",
-    "stands",
-    "before",
-    "it",
-]
+TEXT: Final = """
+the light of morning fell across a quiet valley where two rivers meet and old roads begin
+every frame keeps a little of the time that made it and motion is the difference between them
+we measured the water level each day and wrote it down in a table with the wind and the rain
+a good picture asks one question and leaves the answer to whoever stands before it
+"""
+WORDS: Final = TEXT.split()
 
 
 def write(
@@ -125,7 +62,8 @@ def write(
     return made
 
 
-def _paragraph(rng: np.random.Generator, letters: int) -> list[str]:
+def paragraph(rng: np.random.Generator, letters: int) -> list[str]:
+    """Return lines of at most `letters` letters that mean nothing much."""
     lines, line = [], ""
     for word in rng.permutation(WORDS * 2)[: int(rng.integers(26, 44))]:
         if len(line) + len(word) > letters:
@@ -153,7 +91,7 @@ def page(size: Size, seed: int, light: Light) -> Scene:
     )
     y = 0.26 * height
     while y < tall - body * 3:
-        for n, line in enumerate(_paragraph(rng, int(0.76 * width / (body * 0.63)))):
+        for n, line in enumerate(paragraph(rng, int(0.76 * width / (body * 0.63)))):
             write(
                 sheet,
                 line.capitalize() if n == 0 else line,

@@ -6,12 +6,12 @@ import math
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from curate.footage.canvas import Sprite
 from curate.footage.textures import (
     Color,
     Floats,
-    Image,
     bricks,
     fractal,
     plaster,
@@ -70,8 +70,8 @@ def car(unit_px: int, seed: int) -> Sprite:
     alpha = np.zeros((height, length), np.float32)
     paint = rgb(PAINTS[seed % len(PAINTS)])
 
-    def at(points: list[tuple[float, float]]) -> Image:
-        return np.array([[x * length, y * height] for x, y in points]).astype(np.int32)  # type: ignore[return-value]
+    def at(points: list[tuple[float, float]]) -> npt.NDArray[np.int32]:
+        return np.array([[x * length, y * height] for x, y in points]).astype(np.int32)
 
     cabin = [(0.2, 0.42), (0.32, 0.06), (0.64, 0.05), (0.8, 0.42)]
     body = [(0.02, 0.8), (0.02, 0.5), (0.1, 0.42), (0.8, 0.4), (0.97, 0.52), (0.985, 0.8)]
@@ -115,7 +115,9 @@ def walker(unit_px: int, seed: int, phase: float) -> Sprite:
     color = np.zeros((height, width, 4), np.float32)
     hip, neck = np.array([width / 2, 0.55 * height]), np.array([width / 2 + 0.02 * width, 0.2 * height])
 
-    def limb(start: np.ndarray, swing: float, bend: float, length: float, paint: Color, thick: float) -> None:
+    def limb(
+        start: npt.NDArray[np.float64], swing: float, bend: float, length: float, paint: Color, thick: float
+    ) -> None:
         middle = start + length * height * np.array([math.sin(swing), math.cos(swing)])
         end = middle + length * height * np.array([math.sin(swing - bend), math.cos(swing - bend)])
         for a, b in ((start, middle), (middle, end)):
@@ -131,9 +133,14 @@ def walker(unit_px: int, seed: int, phase: float) -> Sprite:
     cv2.line(color, tuple(map(int, neck + np.array([0, 0.06 * height]))), tuple(map(int, hip)), (*coat, 1.0),
              int(0.3 * width), cv2.LINE_AA)  # fmt: skip
     cv2.circle(
-        color, tuple(map(int, neck - (0, 0.1 * height))), int(0.085 * height), (*skin, 1.0), -1, cv2.LINE_AA
+        color,
+        tuple(map(int, neck - np.array([0, 0.1 * height]))),
+        int(0.085 * height),
+        (*skin, 1.0),
+        -1,
+        cv2.LINE_AA,
     )
-    cv2.ellipse(color, tuple(map(int, neck - (0.01 * width, 0.125 * height))), (int(0.085 * height),
+    cv2.ellipse(color, tuple(map(int, neck - np.array([0.01 * width, 0.125 * height]))), (int(0.085 * height),
                 int(0.06 * height)), 0, 180, 360, (0.12, 0.09, 0.07, 1.0), -1, cv2.LINE_AA)  # fmt: skip
     shade = np.linspace(1.1, 0.7, width, dtype=np.float32)[None, :, None]
     color[..., :3] *= shade

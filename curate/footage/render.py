@@ -33,7 +33,8 @@ CONTAINERS: Final = {
     ".jpg": "jpeg", ".png": "png", ".webp": "webp",
 }  # fmt: skip
 CODECS: Final = {
-    "libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libvpx": "vp8", "libsvtav1": "av1", "mpeg4": "mpeg4",
+    "libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libvpx": "vp8", "libsvtav1": "av1",
+    "mpeg4": "mpeg4",
 }  # fmt: skip
 AUDIO: Final = {"aac": "aac", "libopus": "opus", "libmp3lame": "mp3"}
 
@@ -75,9 +76,9 @@ def render_gold(
         _one_thread()
         for entry in base:
             done(render_entry(directory, entry))
-    for entry in entries:
-        if isinstance(entry, Copy | Derived):
-            done(_derive(directory, entry, truths[entry.of]))
+    for made in entries:
+        if isinstance(made, Copy | Derived):
+            done(_derive(directory, made, truths[made.of]))
     for name in set(truths) - wanted:
         (directory / name).unlink()
     write_truth(directory, [truths[entry.file] for entry in entries if entry.file in wanted])
@@ -105,7 +106,7 @@ def render_entry(directory: Path, entry: Rendered | Sound) -> FileTruth:
         truth = _truth(entry)
     else:
         film = entry.film
-        encode(scratch, frames(film), film.ticks(), film.fps, entry.how)
+        encode(scratch, frames(film), film.size, film.ticks(), film.fps, entry.how)
         truth = _truth(entry)
     scratch.replace(path)
     return _sealed(truth, path)

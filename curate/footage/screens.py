@@ -1,24 +1,21 @@
-"""What is no camera footage: printed pages, slides, and recordings of a computer's screen.
-
-Text is set in OpenCV's stroke fonts, drawn three times as large and shrunk, so that it needs no font file
-and looks the same everywhere.
-"""
+"""A recording of a computer's screen: what no camera has seen."""
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import cv2
 import numpy as np
 
 from curate.footage.canvas import Scene, Size, Sprite, View, fill, place
 from curate.footage.light import Light
-from curate.footage.pages import WORDS, _paragraph, write
+from curate.footage.pages import WORDS, paragraph, write
 from curate.footage.textures import Image, rgb, to_image
 
 __all__ = ["desktop"]
 
-CODE = (
+CODE: Final = (
     "def shots(frames):", "    last = None", "    for index, frame in enumerate(frames):",
     "        if last is None:", "            last = frame", "            continue",
     "        change = distance(frame, last)", "        if change > limit:", "            yield index",
@@ -27,6 +24,10 @@ CODE = (
     "        with open(self.path) as file:", "            for line in file:",
     "                self.rows.append(line.split())", "        return len(self.rows)", "",
 )  # fmt: skip
+
+KEYWORDS: Final = frozenset(
+    ("def", "for", "if", "in", "is", "class", "with", "return", "yield", "as", "continue")
+)
 
 
 def _window(width: int, height: int, title: str, dark: bool) -> Image:
@@ -46,21 +47,29 @@ def _window(width: int, height: int, title: str, dark: bool) -> Image:
 def _code_line(image: Image, text: str, at: tuple[float, float], body: float) -> None:
     x = at[0] + body * 0.62 * (len(text) - len(text.lstrip()))
     for word in text.split():
-        keyword = word.strip(":") in {
-            "def",
-            "for",
-            "if",
-            "in",
-            "is",
-            "class",
-            "with",
-            "return",
-            "yield",
-            "as",
-            "continue",
-        }
+        keyword = word.strip(":") in KEYWORDS
         color = (0.8, 0.47, 0.75) if keyword else ((0.55, 0.77, 0.95) if "(" in word else (0.85, 0.86, 0.84))
         x += write(image, word, (x, at[1]), body, color) + body * 0.5
+
+
+def _document(rng: np.random.Generator, size: Size, body: float) -> Image:
+    """Return a long page of headings and paragraphs."""
+    document = np.full((size[1], size[0], 3), 255, np.uint8)
+    line_y = body * 2
+    while line_y < document.shape[0] - body * 4:
+        write(
+            document,
+            str(rng.permutation(WORDS)[0]).title(),
+            (10, line_y),
+            body * 1.1,
+            (0.1, 0.2, 0.5),
+            bold=True,
+        )
+        for line in paragraph(rng, int(size[0] / (body * 0.55))):
+            line_y += body * 1.3
+            write(document, line, (10, line_y), body * 0.72, (0.2, 0.2, 0.2))
+        line_y += body * 2.2
+    return document
 
 
 def desktop(size: Size, seed: int, light: Light) -> Scene:
@@ -80,21 +89,7 @@ def desktop(size: Size, seed: int, light: Light) -> Scene:
         )
     left_w, left_h = int(0.52 * width), int(0.8 * height)
     right_w, right_h = int(0.4 * width), int(0.72 * height)
-    document = np.full((4 * height, right_w - 10, 3), 255, np.uint8)
-    line_y = body * 2
-    while line_y < document.shape[0] - body * 4:
-        write(
-            document,
-            str(rng.permutation(WORDS)[0]).title(),
-            (10, line_y),
-            body * 1.1,
-            (0.1, 0.2, 0.5),
-            bold=True,
-        )
-        for line in _paragraph(rng, int(right_w / (body * 0.55))):
-            line_y += body * 1.3
-            write(document, line, (10, line_y), body * 0.72, (0.2, 0.2, 0.2))
-        line_y += body * 2.2
+    document = _document(rng, (right_w - 10, 4 * height), body)
     stops = rng.uniform(0.08, 0.9, (12, 2))
     arrow = (
         np.array([(0, 0), (0, 16), (4, 12.4), (7, 18.5), (9.4, 17.4), (6.6, 11.5), (11.5, 11.2)])

@@ -54,8 +54,20 @@ SCHEMA: Final = pa.schema(
         *(
             CLIPS.field(name)
             for name in (
-                "clip_id", "source_id", "source_uri", "start_pts", "end_pts", "time_base", "start_s", "duration_s",
-                "frames", "fps", "width", "height", "bytes", "sha256",
+                "clip_id",
+                "source_id",
+                "source_uri",
+                "start_pts",
+                "end_pts",
+                "time_base",
+                "start_s",
+                "duration_s",
+                "frames",
+                "fps",
+                "width",
+                "height",
+                "bytes",
+                "sha256",
             )
         ),
         CLIPS.field("samples_sha256"),
@@ -67,7 +79,10 @@ SCHEMA: Final = pa.schema(
         column("direction", pa.string(), doc="left, right, up, down, or a diagonal such as up-left"),
         column("speed", pa.float64(), "1/s", "frame sides a second"),
         column("size", pa.float64(), doc="share of the frame's side"),
-        *(column(name, pa.float64(), doc="of the shape's middle, share of the side") for name in ("start_x", "start_y", "end_x", "end_y")),
+        *(
+            column(name, pa.float64(), doc="of the shape's middle, share of the side")
+            for name in ("start_x", "start_y", "end_x", "end_y")
+        ),
         column("background", pa.string(), doc="gray, brown, slate, olive or dark"),
         column("second_color", pa.string(), doc="of a shape that stands still; null where there is none"),
         column("second_shape", pa.string()),
@@ -77,7 +92,7 @@ SCHEMA: Final = pa.schema(
         LOCATION.field("shard"),
         LOCATION.field("offset"),
     ]
-)  # fmt: skip
+)
 
 
 def render_shapes(
@@ -142,16 +157,37 @@ def _chunk(job: tuple[int, int, int, int, int, int]) -> list[tuple[dict[str, Any
         source, end_pts = source_id(sha), int(Fraction(frames, fps) / time_base)
         caption = caption_of(truth)
         said = {
-            "variant": "short", "caption": caption, "status": "ok", "caption_ok": True, "caption_model": MODEL,
-            "words": len(caption.split()), "tokens": None, "samples_digest": NO_SAMPLES,
-        }  # fmt: skip
+            "variant": "short",
+            "caption": caption,
+            "status": "ok",
+            "caption_ok": True,
+            "caption_model": MODEL,
+            "words": len(caption.split()),
+            "tokens": None,
+            "samples_digest": NO_SAMPLES,
+        }
         row: dict[str, Any] = {
-            "clip_id": clip_id(source, 0, 0, end_pts), "source_id": source, "source_uri": f"shapes:{seed}/{number}",
-            "start_pts": 0, "end_pts": end_pts, "time_base": str(time_base), "start_s": 0.0, "duration_s": frames / fps,
-            "frames": frames, "fps": float(fps), "width": size_px, "height": size_px, "bytes": len(media), "sha256": sha,
-            "samples_sha256": NO_SAMPLES, "caption": caption, "caption_model": MODEL, "captions": [said],
-            "seed": seed, "number": number,
-        }  # fmt: skip
+            "clip_id": clip_id(source, 0, 0, end_pts),
+            "source_id": source,
+            "source_uri": f"shapes:{seed}/{number}",
+            "start_pts": 0,
+            "end_pts": end_pts,
+            "time_base": str(time_base),
+            "start_s": 0.0,
+            "duration_s": frames / fps,
+            "frames": frames,
+            "fps": float(fps),
+            "width": size_px,
+            "height": size_px,
+            "bytes": len(media),
+            "sha256": sha,
+            "samples_sha256": NO_SAMPLES,
+            "caption": caption,
+            "caption_model": MODEL,
+            "captions": [said],
+            "seed": seed,
+            "number": number,
+        }
         made.append(({**row, **asdict(truth)}, media))
     return made
 

@@ -1,4 +1,4 @@
-"""Built places: a street seen from the side, a road driven along, a crossroads from above, a city at night."""
+"""Built places: a street from the side, a road driven along, a crossroads from above, a city at night."""
 
 from __future__ import annotations
 

@@ -24,15 +24,19 @@ from curate.footage.textures import (
     wood,
 )
 
-__all__ = ["balls", "clockwork", "hands"]
+__all__ = ["HUES", "balls", "clockwork", "hands", "lamplight"]
 
 HUES: tuple[Color, ...] = (
-    (0.75, 0.16, 0.12), (0.16, 0.36, 0.62), (0.86, 0.66, 0.2), (0.24, 0.5, 0.24), (0.82, 0.8, 0.76),
+    (0.75, 0.16, 0.12),
+    (0.16, 0.36, 0.62),
+    (0.86, 0.66, 0.2),
+    (0.24, 0.5, 0.24),
+    (0.82, 0.8, 0.76),
     (0.5, 0.22, 0.46),
-)  # fmt: skip
+)
 
 
-def _pool(shape: tuple[int, int], x: float, y: float, radius: float) -> Floats:
+def lamplight(shape: tuple[int, int], x: float, y: float, radius: float) -> Floats:
     """Return the fall-off (H, W, 1) of a lamp that shines at (x, y) in 0..1."""
     rows, cols = np.mgrid[0 : 1 : shape[0] * 1j, 0 : 1 : shape[1] * 1j]
     far = np.hypot((cols - x) * shape[1] / shape[0], rows - y) / radius
@@ -53,7 +57,7 @@ def balls(size: Size, seed: int, light: Light) -> Scene:
     unit = size[1]
     rng = np.random.default_rng(seed)
     shape = (int(1.8 * unit), int(1.8 * size[0]))
-    top = (wood if seed % 2 else stone)(shape, seed) * _pool(shape, 0.4, 0.35, 0.75)
+    top = (wood if seed % 2 else stone)(shape, seed) * lamplight(shape, 0.4, 0.35, 0.75)
     table = Sprite(to_image(lit(top.astype(np.float32), light)), unit)
     count = 5
     radius = rng.uniform(0.07, 0.14, count)
@@ -71,9 +75,12 @@ def balls(size: Size, seed: int, light: Light) -> Scene:
     def render(time_s: float, view: View) -> Image:
         frame = fill(size, table, place(table, view, size))
         where = [
-            (bounce(phase[n, 0] + speed[n, 0] * time_s, aspect / 2 - 0.1), bounce(phase[n, 1] + speed[n, 1] * time_s * 0.8, 0.38))
+            (
+                bounce(phase[n, 0] + speed[n, 0] * time_s, aspect / 2 - 0.1),
+                bounce(phase[n, 1] + speed[n, 1] * time_s * 0.8, 0.38),
+            )
             for n in range(count)
-        ]  # fmt: skip
+        ]
         for n in sorted(range(count), key=lambda n: where[n][1]):
             x, y, z, cover = geometry[n]
             at = where[n]
@@ -116,7 +123,7 @@ def clockwork(size: Size, seed: int, light: Light) -> Scene:
     """Brass gears turning in mesh before a pendulum; the light slides over them as they turn."""
     unit = size[1]
     shape = (int(1.4 * unit), int(1.4 * size[0]))
-    wall = brushed_metal(shape, seed, color=(0.25, 0.23, 0.22)) * _pool(shape, 0.35, 0.3, 0.6)
+    wall = brushed_metal(shape, seed, color=(0.25, 0.23, 0.22)) * lamplight(shape, 0.35, 0.3, 0.6)
     back = Sprite(to_image(lit(wall, light)), unit)
     tones: tuple[Color, ...] = ((0.86, 0.64, 0.26), (0.75, 0.45, 0.3), (0.7, 0.7, 0.72))
     gears: list[tuple[Sprite, tuple[float, float], float, float]] = []
@@ -140,10 +147,10 @@ def clockwork(size: Size, seed: int, light: Light) -> Scene:
     )
     bob = _gear(1, int(0.12 * unit), seed + 9, (0.9, 0.7, 0.3), unit).rgba
     top = int(0.86 * unit) - bob.shape[0] // 2
-    rod = to_image(rod)
+    hung = to_image(rod)
     left = middle - bob.shape[1] // 2
-    rod[top : top + bob.shape[0], left : left + bob.shape[1]] = bob[: rod.shape[0] - top]
-    pendulum = Sprite(rod, unit)
+    hung[top : top + bob.shape[0], left : left + bob.shape[1]] = bob[: rod.shape[0] - top]
+    pendulum = Sprite(hung, unit)
 
     def render(time_s: float, view: View) -> Image:
         frame = fill(size, back, place(back, view, size, depth=1.2))
@@ -177,10 +184,22 @@ def _arm(unit: int, seed: int, skin: Color) -> Sprite:
     ]
     cv2.fillPoly(mask, [np.array([[x * width, y * height] for x, y in outline], np.int32)], 1.0)
     for n, (x, tip) in enumerate(((0.35, 0.09), (0.45, 0.05), (0.56, 0.06), (0.66, 0.1))):
-        cv2.line(mask, (int(x * width), int(0.22 * height)), (int((x + 0.02 * (n - 1.5)) * width), int(tip * height)),
-                 1.0, int(0.09 * width), cv2.LINE_AA)  # fmt: skip
-    cv2.line(mask, (int(0.3 * width), int(0.3 * height)), (int(0.13 * width), int(0.19 * height)), 1.0,
-             int(0.1 * width), cv2.LINE_AA)  # fmt: skip
+        cv2.line(
+            mask,
+            (int(x * width), int(0.22 * height)),
+            (int((x + 0.02 * (n - 1.5)) * width), int(tip * height)),
+            1.0,
+            int(0.09 * width),
+            cv2.LINE_AA,
+        )
+    cv2.line(
+        mask,
+        (int(0.3 * width), int(0.3 * height)),
+        (int(0.13 * width), int(0.19 * height)),
+        1.0,
+        int(0.1 * width),
+        cv2.LINE_AA,
+    )
     inside = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     round_ = np.sqrt(np.clip(inside / (0.13 * width), 0, 1))
     tone = (0.62 + 0.45 * round_) * (0.94 + 0.12 * fractal(mask.shape, seed, cell=30, octaves=5))
@@ -206,8 +225,8 @@ def hands(size: Size, seed: int, light: Light) -> Scene:
     flour = np.clip(fractal(shape, seed + 3, cell=unit / 3, octaves=7, gain=0.7) * 2.6 - 1.3, 0, 0.8)[
         ..., None
     ]
-    top = wood(shape, seed, light=(0.6, 0.45, 0.32)) * (1 - flour) + 0.92 * flour
-    board = Sprite(to_image(lit((top * _pool(shape, 0.6, 0.3, 0.8)).astype(np.float32), light)), unit)
+    top = wood(shape, seed, tint=(0.6, 0.45, 0.32)) * (1 - flour) + 0.92 * flour
+    board = Sprite(to_image(lit((top * lamplight(shape, 0.6, 0.3, 0.8)).astype(np.float32), light)), unit)
     skin = ((0.88, 0.68, 0.56), (0.55, 0.38, 0.28))[seed % 2]
     arms = (_arm(unit, seed, skin), _arm(unit, seed + 2, skin))
     side = int(0.62 * unit)

@@ -143,9 +143,9 @@ def to_image(values: Floats) -> Image:
     return made
 
 
-def wood(shape: tuple[int, int], seed: int, *, light: Color = (0.72, 0.5, 0.31)) -> Floats:
+def wood(shape: tuple[int, int], seed: int, *, tint: Color = (0.72, 0.5, 0.31)) -> Floats:
     """Return planks (H, W, 3) with rings, pores and seams, grain along x."""
-    height, width = shape
+    height = shape[0]
     bend = fractal(shape, seed, cell=height / 2, octaves=3, stretch=6.0)
     rings = 0.5 + 0.5 * np.sin((bend * 26.0 + np.linspace(0, 9, height, dtype=np.float32)[:, None]) * 2.4)
     pores = fractal(shape, seed + 1, cell=5, octaves=3, stretch=14.0)
@@ -154,7 +154,7 @@ def wood(shape: tuple[int, int], seed: int, *, light: Color = (0.72, 0.5, 0.31))
     shade = np.random.default_rng(seed + 2).uniform(0.82, 1.12, height // plank + 2)[rows // plank]
     seam = np.where(rows % plank < 2, 0.45, 1.0)
     tone = (0.72 + 0.18 * rings + 0.3 * (pores - 0.5)) * (shade * seam)[:, None]
-    made: Floats = (tone[..., None] * np.float32(light)).astype(np.float32)
+    made: Floats = (tone[..., None] * rgb(tint)).astype(np.float32)
     return made
 
 

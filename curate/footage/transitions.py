@@ -40,10 +40,10 @@ def mix(kind: JoinKind, old_HW3: Image, new_HW3: Image, part: float) -> Image:
         case "black" | "white":
             source = old_HW3 if part < 0.5 else new_HW3
             left = float(np.clip(abs(part - 0.5) - REST, 0, 0.5 - REST) / (0.5 - REST))
-            made: Image = cv2.convertScaleAbs(
+            plain: Image = cv2.convertScaleAbs(
                 source, alpha=left, beta=0 if kind == "black" else 255 * (1 - left)
             )
-            return made
+            return plain
         case "wipe":
             edge = np.clip((part * 1.1 - np.linspace(0, 1, old_HW3.shape[1])) / 0.1, 0, 1)[None, :, None]
         case "iris":

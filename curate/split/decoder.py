@@ -15,6 +15,8 @@ from multiprocessing.connection import Connection
 from time import monotonic
 from typing import TypeAlias
 
+import cv2
+
 from curate.processes import Child, describe_exit
 from curate.records import Failure
 from curate.split.scan import Event, SourceScanned, scan_source
@@ -125,6 +127,8 @@ class Decoder:
 
 def _serve(connection: Connection, options: SplitOptions, address_space: int) -> None:
     """Run in the child: answer each (uri, path) with the events of its scan."""
+    # One thread a core is the pool's business: OpenCV's own would only get in each other's way.
+    cv2.setNumThreads(1)
     split = Split(options)
     _limit_memory(address_space)
     while True:

@@ -12,12 +12,12 @@ __all__ = ["count_frames"]
 
 
 def count_frames(data: bytes) -> int:
-    """Decode the first video stream of `data`, a whole file, on one thread, and return how many frames it shows.
+    """Decode the first video stream of `data`, a whole file, and return how many frames it shows.
 
     Raises SourceError where it cannot be decoded to its end.
     """
     try:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), mode="r") as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
             return sum(1 for _ in container.decode(stream))

@@ -1,10 +1,10 @@
 """Pictures from decord instead of PyAV: the same frames at the same times, as RGB.
 
-decord knows nothing of edit lists, of a frame's timestamp to the tick, or of damage, so the packets are listed
-by PyAV first: the n-th picture that decord gives belongs to the n-th packet in order of presentation, and
-those that an edit list hides are dropped. Where the two do not count the same frames, the source is refused.
-Luma and chroma come back from RGB, so they differ from the stream's own by rounding and clipping. Cost: RGB at
-full size (docs/decisions/0002-decode-with-pyav.md).
+decord knows nothing of edit lists, of a frame's timestamp to the tick, or of damage, so the packets are
+listed by PyAV first: the n-th picture that decord gives belongs to the n-th packet in order of presentation,
+and those that an edit list hides are dropped. Where the two do not count the same frames, the source is
+refused. Luma and chroma come back from RGB, so they differ from the stream's own by rounding and clipping.
+Cost: RGB at full size (docs/decisions/0002-decode-with-pyav.md).
 """
 
 from __future__ import annotations

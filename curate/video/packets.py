@@ -1,7 +1,7 @@
 """The compressed packets that a later cut may need, and nothing more.
 
-Memory is bounded by the open clip and the random-access interval that it starts in, and by a number of bytes:
-past it the oldest packets go, and the clips that needed them are transcoded.
+Memory is bounded by the open clip and the random-access interval that it starts in, and by a length and a
+number of bytes: past them the oldest packets go, and the clips that needed them are transcoded.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ class KeptPacket:
 class PacketStore:
     """Packets in decoding order, from a random-access point on."""
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, reach_pts: int) -> None:
         self._limit_bytes = limit_bytes
+        self._reach_pts = reach_pts
         self._kept: deque[KeptPacket] = deque()
         self._random_access: deque[KeptPacket] = deque()
         self._order = 0
         self._bytes = 0
         self.evicted = False
-        """packets have been dropped for want of room"""
+        """packets have been dropped for want of room, or as too far back"""
 
     def append(self, packet: Packet[VideoStream], random_access: bool) -> None:
         """Keep the next packet."""
@@ -55,19 +56,18 @@ class PacketStore:
             self._drop_to(self._random_access[0].order if self._random_access else self._order)
 
     def release(self, before_pts: int) -> int | None:
-        """Drop what only cuts that start before `before_pts` need.
+        """Drop what only cuts that start before `before_pts` need, and what lies too far back for the others.
 
         Returns the PTS of the random-access point from which packets are kept, None if there is none.
         """
-        while len(self._random_access) > 1:
-            following = self._random_access[1].pts
-            if following is None or following > before_pts:
-                break
-            self._random_access.popleft()
-        if not self._random_access:
-            return None
-        self._drop_to(self._random_access[0].order)
-        return self._random_access[0].pts
+        points = self._random_access
+        while len(points) > 1 and points[1].pts is not None and points[1].pts <= before_pts:
+            points.popleft()
+        if points and (points[0].pts is None or before_pts - points[0].pts > self._reach_pts):
+            self.evicted = True
+            points.popleft()
+        self._drop_to(points[0].order if points else self._order)
+        return points[0].pts if points else None
 
     def start_for(self, pts: int) -> KeptPacket | None:
         """Return the last random-access point that is shown at or before `pts`."""

@@ -93,6 +93,43 @@ class VideoReader:
         self, path: str, *, backend: Backend, packet_limit_bytes: int, preroll_limit_s: float
     ) -> None:
         self._path = path
+        self._early: list[tuple[Packet[VideoStream], bool]] | None = []
+        self._store: PacketStore | None = None
+        self._decoder = (
+            LinearDecoder(path, self._see_packet) if backend == "pyav" else _decord(path, self._see_packet)
+        )
+        self.info: SourceInfo = self._decoder.info
+        self._reach_pts = int(preroll_limit_s / self.info.time_base)
+        if self.info.transcode_reason is None:
+            self._store = PacketStore(packet_limit_bytes, self._reach_pts)
+            for packet, random_access in self._early:
+                self._store.append(packet, random_access)
+        self._early = None
+        self._shrinker = shrinker
+        self.index = index
+        self.pts = pts
+        self.time_s = pts * info.time_base.numerator / info.time_base.denominator
+        self.after_gap = after_gap
+
+    def small(self) -> SmallFrame:
+        """Return the frame shrunk by halving; see `SmallFrame`."""
+        luma, u, v = self._shrinker.planes(self._picture)
+        return SmallFrame(self.index, self.time_s, luma, u, v)
+
+    def jpeg(self, short_side_px: int, quality: int) -> bytes:
+        """Return a JPEG as it is shown: rotated, square pixels, short side at most `short_side_px`."""
+        info = self._info
+        width, height = fit_short_side(info.width, info.height, short_side_px)
+        return self._shrinker.jpeg(self._picture, width, height, quality)
+
+
+class VideoReader:
+    """Iterate once over the frames of a source; cut what has gone by, in rising order."""
+
+    def __init__(
+        self, path: str, *, backend: Backend, packet_limit_bytes: int, preroll_limit_s: float
+    ) -> None:
+        self._path = path
         self._store = PacketStore(packet_limit_bytes)
         self._preroll_limit_s = preroll_limit_s
         self._keep = True
@@ -143,7 +180,7 @@ class VideoReader:
 
     def release(self, before_pts: int) -> None:
         """Drop what only cuts that start before `before_pts` need."""
-        kept_from = self._store.release(before_pts)
+        kept_from = self._store.release(before_pts) if self._store is not None else None
         before = before_pts if kept_from is None else min(kept_from, before_pts)
         del self._pts[: bisect_left(self._pts, before)]
         for marks in (self._gaps, self._altered):
@@ -180,9 +217,9 @@ class VideoReader:
                 "random-access point too far back" if self._store.evicted else "no clean random-access point"
             )
         assert start.pts is not None
-        if (pts[0] - start.pts) * self.info.time_base > self._preroll_limit_s:
+        if pts[0] - start.pts > self._reach_pts:
             return "random-access point too far back"
-        packets = self._decodable(start, self._store.range(start, pts[0], pts[-1] + 1))
+        packets = self._decodable(start, store.range(start, pts[0], pts[-1] + 1))
         shown = [kept.pts for kept in packets if kept.pts is not None]
         end_pts = min([end_pts, *(p for p in shown if p > pts[-1])])  # earlier where the next frame was lost
         # The frames that came out must be those that the packets announce, or the edit list would lie.
@@ -191,7 +228,7 @@ class VideoReader:
         data = copy_span(self._decoder.stream, self._copied(packets), pts[0], end_pts, end_pts - pts[-1])
         if data is None:
             return "the muxer does not take it"
-        preroll = bisect_left(self._pts, pts[0]) - bisect_left(self._pts, start.pts)
+        preroll = sum(p < pts[0] for p in shown)
         postroll = sum(p >= end_pts for p in shown)
         return CutClip(data, "copy", None, preroll, postroll, len(pts))
 
@@ -221,7 +258,9 @@ class VideoReader:
         return copied
 
     def _see_packet(self, packet: Packet[VideoStream], random_access: bool) -> None:
-        if self._keep:
+        if self._early is not None:
+            self._early.append((packet, random_access))  # the first frames are decoded before `info` is known
+        elif self._store is not None:
             self._store.append(packet, random_access)
 
 

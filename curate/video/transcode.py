@@ -30,7 +30,8 @@ __all__ = ["Transcoder"]
 _CRF, _IMAGE_CRF = 16, 10
 _PRESET = "veryfast"
 _KEY_EVERY_S = 1.0
-# x264 core 165 with macroblock-tree gave different bytes for the same input, one run in twenty, on one thread.
+# With its macroblock tree, x264 core 165 gives other bytes for the same input now and then, even on one
+# thread.
 _X264_PARAMS = "mbtree=0:rc-lookahead=0"
 
 

@@ -6,7 +6,7 @@ net over path, is near 1. Motion in a shot makes pixels go to and fro. Windows o
 every frame; where net change times straightness has a peak, the frames are looked at closely: are the middle
 ones mixtures of both ends, is their contrast lower, can optical flow or a change of light explain the change?
 
-Cost: a few microseconds a frame; some milliseconds a candidate, which are few.
+Cost: a few microseconds a frame; 1 ms a glance at a candidate, 2 ms the whole, which few need.
 """
 
 from __future__ import annotations
@@ -16,14 +16,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from filters.shots.hard import detail, log, ncc, warp
+from filters.shots.compare import Floats, correlation, detail, histogram, level, light, warp
 from filters.shots.planes import TinyFrame, luma_distance, tiny_distance
 
-__all__ = ["FEATURES", "HALVES_S", "Ramp", "half_frames", "ramp", "straightness", "transition_features"]
-
-Floats = npt.NDArray[np.float32]
+__all__ = ["FEATURES", "GLANCE", "HALVES_S", "Ramp", "Span", "glance", "half_frames", "ramp", "straightness", "whole"]
 
 HALVES_S = (0.12, 0.25, 0.5, 0.9)
 """half lengths of the windows, seconds"""
@@ -32,14 +29,45 @@ _LEAST_NET = 5.0
 _PEAK_SHARE = 0.5
 """a window whose largest step is more than this share of its path holds a cut, not a transition"""
 
-FEATURES = (
+GLANCE = (
     "net", "straight", "peak", "peak_second", "half_frames", "length_s", "length_frames",
-    "active_left", "active_right", "drift_left", "drift_right", "lasting",
+    "active_before", "active_after", "drift_before", "drift_after", "lasting",
     "mix_error", "mix_error_most", "turns", "share_middle",
-    "ncc", "gain_left", "edges_kept", "warped", "warped_ratio", "warped_ncc", "inner_warped_ratio", "inner_warped_ncc",
-    "contrast_dip", "detail_dip", "blank_end", "blank_inside", "level_change", "brighter",
-    "histogram", "spread", "cells_changed", "pixel_steps", "step_order",
+    "correlation", "gain_left", "contrast_dip", "detail_dip", "blank_end", "blank_inside", "level_change",
+    "brighter", "histogram", "spread", "cells_changed", "pixel_steps", "step_order",
 )  # fmt: skip
+"""names of the features that are had without optical flow"""
+FEATURES = (
+    *GLANCE,
+    "detail_kept", "warped", "warped_share", "warped_kept", "inner_warped_share", "inner_warped_kept",
+    "step_warped_share", "step_warped_kept",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Frames from `first` to `last` that may be a transition, within a wider window."""
+
+    frames: Sequence[TinyFrame]
+    gaps: Sequence[float]
+    """tiny distances of neighbours: gaps[i] lies between frames i and i + 1"""
+    first: int
+    last: int
+    fps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """How the frames of a window go from the span's first state to its last."""
+
+    share_T: Floats
+    """0 at the span's first frame, 1 at its last: the least-squares share of the new state"""
+    error_T: Floats
+    """what the mixture leaves, over the distance of the states"""
+    end_frame: int
+    """first frame of the transition, counted in the window"""
+    start_frame: int
+    """first frame of the new state, counted in the window"""
 
 
 def half_frames(fps: float, most: int) -> tuple[int, ...]:
@@ -55,27 +83,10 @@ def straightness(net: float, path: float, peak: float) -> float:
     return net * straight if straight > 0.5 else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Ramp:
-    """How the frames of a window go from its first state to its last."""
-
-    share_T: Floats
-    """0 at the window's first frame, 1 at its last: the least-squares share of the new state"""
-    error_T: Floats
-    """what the mixture leaves, over the distance of the states"""
-    end_frame: int
-    """first frame of the transition, counted in the window"""
-    start_frame: int
-    """first frame of the new state, counted in the window"""
-
-
-def _vector(frame: TinyFrame) -> Floats:
-    return np.concatenate([frame.tiny_hw.ravel(), frame.chroma_2hw.ravel()]).astype(np.float32)
-
-
-def ramp(frames: Sequence[TinyFrame], first: int, last: int) -> Ramp:
-    """Describe `frames` as mixtures of `frames[first]` and `frames[last]`; find where the mixing starts and ends."""
-    x = np.stack([_vector(f) for f in frames])
+def ramp(span: Span) -> Ramp:
+    """Describe the frames as mixtures of the span's ends; find where the mixing starts and ends."""
+    x = np.stack([np.concatenate((f.tiny_hw.ravel(), f.chroma_2hw.ravel())) for f in span.frames]).astype(np.float32)
+    first, last = span.first, span.last
     a, v = x[first], x[last] - x[first]
     length = float(v @ v) + 1e-3
     share = (x - a) @ v / length
@@ -84,89 +95,72 @@ def ramp(frames: Sequence[TinyFrame], first: int, last: int) -> Ramp:
     low, high = middle, middle
     while low > 0 and share[low] > 0.1:
         low -= 1
-    while high < len(frames) - 1 and share[high] < 0.9:
+    while high < len(x) - 1 and share[high] < 0.9:
         high += 1
     # From the 10 % and 90 % points to the ends of an even ramp.
     more = int(np.ceil((high - low) * 0.125))
-    return Ramp(share, error, max(0, low + 1 - more), min(len(frames), high + more))
+    return Ramp(share, error, max(0, low + 1 - more), min(len(x), high + more))
 
 
-def transition_features(
-    frames: Sequence[TinyFrame], first: int, last: int, fps: float, found: Ramp
-) -> Floats:
-    """Return the features of the change from `frames[first]` to `frames[last]`, in the order of `FEATURES`.
-
-    `frames` reaches beyond both, as far as there are frames, by about the length of the window.
-    """
-    return np.array(
-        _shape(frames, first, last, fps, found) + _mixture(frames, first, last, found)
-        + _ends(frames, first, last) + _pixels(frames, first, last),
-        np.float32,
-    )  # fmt: skip
+def glance(span: Span, found: Ramp) -> Floats:
+    """Return the features named by `GLANCE`."""
+    parts = (_shape(span, found), _mixture(span, found), _ends(span), _pixels(span))
+    return np.array([value for part in parts for value in part], np.float32)
 
 
-def _shape(frames: Sequence[TinyFrame], first: int, last: int, fps: float, found: Ramp) -> list[float]:
-    gaps = [tiny_distance(a, b) for a, b in zip(frames, frames[1:], strict=False)]
+def whole(span: Span, glanced: Floats) -> Floats:
+    """Return all features, given those of `glance`."""
+    return np.concatenate([glanced, np.array(_moved(span), np.float32)])
+
+
+def _shape(span: Span, found: Ramp) -> list[float]:
+    frames, gaps, first, last = span.frames, span.gaps, span.first, span.last
     inside = gaps[first:last]
     path, steps = sum(inside), sorted(inside)
     net = tiny_distance(frames[first], frames[last])
     a, b = found.end_frame, found.start_frame
-    mean = sum(gaps[max(0, a - 1) : b]) / max(1, b - max(0, a - 1))
-    left, right = gaps[max(0, a - 9) : max(0, a - 1)], gaps[b : b + 8]
-    active = [log(sum(s) / len(s) if s else 0.0) - log(mean) for s in (left, right)]
-    before, after = frames[max(0, a - 1)], frames[min(len(frames) - 1, b)]
-    drift = [
-        log(tiny_distance(frames[0], before)) - log(net),
-        log(tiny_distance(after, frames[-1])) - log(net),
+    mixing = gaps[max(0, a - 1) : b]
+    mean = level(sum(mixing) / max(1, len(mixing)))
+    active = [
+        level(sum(s) / len(s) if s else 0.0) - mean for s in (gaps[max(0, a - 9) : max(0, a - 1)], gaps[b : b + 8])
     ]
+    before, after = frames[max(0, a - 1)], frames[min(len(frames) - 1, b)]
     return [
-        log(net), net / (path + 0.5), steps[-1] / (path + 0.5), steps[-2] / (path + 0.5),
-        float(last - first) / 2, (b - a) / fps, float(b - a), *active, *drift,
-        log(tiny_distance(frames[0], frames[-1])) - log(net),
+        level(net), net / (path + 0.5), steps[-1] / (path + 0.5), steps[-2] / (path + 0.5),
+        (last - first) / 2, (b - a) / span.fps, float(b - a), *active,
+        level(tiny_distance(frames[0], before)) - level(net),
+        level(tiny_distance(after, frames[-1])) - level(net),
+        level(tiny_distance(frames[0], frames[-1])) - level(net),
     ]  # fmt: skip
 
 
-def _mixture(frames: Sequence[TinyFrame], first: int, last: int, found: Ramp) -> list[float]:
-    share, error = found.share_T[first : last + 1], found.error_T[first : last + 1]
-    steps = np.diff(share)
-    turns = float(np.abs(steps).sum()) - 1
+def _mixture(span: Span, found: Ramp) -> list[float]:
+    inside = slice(span.first, span.last + 1)
+    share, error = found.share_T[inside], found.error_T[inside]
+    turns = float(np.abs(np.diff(share)).sum()) - 1
     return [float(error.mean()), float(error.max()), turns, float(share[len(share) // 2])]
 
 
-def _ends(frames: Sequence[TinyFrame], first: int, last: int) -> list[float]:
-    a, b = frames[first], frames[last]
-    x, y = a.small_hw.astype(np.float32), b.small_hw.astype(np.float32)
-    std_x, std_y = float(x.std()), float(y.std())
-    covariance = float(np.mean((x - x.mean()) * (y - y.mean())))
-    distance = luma_distance(a, b)
-    whole = warp(a, b)
-    quarter = max(1, (last - first) // 4)
-    c, d = frames[first + quarter], frames[last - quarter]
-    inner = warp(c, d)
-    inside = [float(f.small_hw.std()) for f in frames[first : last + 1]]
-    middle = frames[(first + last) // 2]
-    sharp = [
-        float(cv2.Laplacian(f.mid_HW, cv2.CV_16S, ksize=3).astype(np.float32).std()) for f in (a, middle, b)
-    ]
-    histograms = [
-        cv2.calcHist([f.small_hw], [0], None, [32], [0, 256])[:, 0] / f.small_hw.size for f in (a, b)
-    ]
+def _ends(span: Span) -> list[float]:
+    frames, first, last = span.frames, span.first, span.last
+    a, b, middle = frames[first], frames[last], frames[(first + last) // 2]
+    x, y = a.small_HW.astype(np.float32), b.small_HW.astype(np.float32)
+    same, left = light(x, y)
+    contrast = [float(f.tiny_hw.std()) for f in frames[first : last + 1]]
+    sharp = [float(cv2.Laplacian(f.small_HW, cv2.CV_16S, ksize=3).std()) for f in (a, middle, b)]
     return [
-        (covariance + 1) / (std_x * std_y + 1),
-        1 - covariance**2 / (std_x**2 * std_y**2 + 1),
-        ncc(detail(a.mid_HW), detail(b.mid_HW)),
-        log(whole.mean), log(whole.mean) - log(distance), whole.ncc,
-        log(inner.mean) - log(luma_distance(c, d)), inner.ncc,
-        log(min(inside)) - log((std_x + std_y) / 2),
-        log(sharp[1]) - log((sharp[0] + sharp[2]) / 2),
-        log(min(std_x, std_y)), log(min(inside)), abs(float(x.mean() - y.mean())), max(float(x.mean()), float(y.mean())),
-        float(np.abs(histograms[0] - histograms[1]).sum()),
+        same, left,
+        level(min(contrast)) - level((contrast[0] + contrast[-1]) / 2),
+        level(sharp[1]) - level((sharp[0] + sharp[2]) / 2),
+        level(min(contrast[0], contrast[-1])), level(min(contrast)),
+        abs(float(x.mean() - y.mean())), max(float(x.mean()), float(y.mean())),
+        float(np.abs(histogram(a.small_HW) - histogram(b.small_HW)).sum()),
     ]  # fmt: skip
 
 
-def _pixels(frames: Sequence[TinyFrame], first: int, last: int) -> list[float]:
+def _pixels(span: Span) -> list[float]:
     """Tell a wipe, where each pixel changes at a time of its own, from a mixture."""
-    stack = np.stack([f.tiny_hw for f in frames[first : last + 1]]).astype(np.float32)
+    stack = np.stack([f.tiny_hw for f in span.frames[span.first : span.last + 1]]).astype(np.float32)
     change = np.abs(stack[-1] - stack[0])
     cells = cv2.resize(change, (8, 6), interpolation=cv2.INTER_AREA)
     steps = np.abs(np.diff(stack, axis=0))
@@ -177,3 +171,20 @@ def _pixels(frames: Sequence[TinyFrame], first: int, last: int) -> list[float]:
     concentration = float(np.mean(steps.max(0)[moved] / (steps.sum(0)[moved] + 1)))
     order = float(np.std(steps.argmax(0)[moved]) / len(steps))
     return [float(np.mean(cells > 0.5 * change.mean())), float(np.mean(cells > 10)), concentration, order]
+
+
+def _moved(span: Span) -> list[float]:
+    """Compare frames ever nearer to the middle: motion explains more and more of the change, mixing never."""
+    frames, first, last = span.frames, span.first, span.last
+    middle, half = (first + last) // 2, (last - first) // 2
+    a, b = frames[first], frames[last]
+    apart = warp(a, b)
+    nearer: list[float] = []
+    for reach in (max(1, half // 2), max(1, half // 6)):
+        c, d = frames[middle - reach], frames[middle + reach]
+        inner = warp(c, d)
+        nearer += [level(inner.mean) - level(luma_distance(c, d)), inner.kept]
+    return [
+        correlation(detail(a.small_HW), detail(b.small_HW)),
+        level(apart.mean), level(apart.mean) - level(luma_distance(a, b)), apart.kept, *nearer,
+    ]  # fmt: skip

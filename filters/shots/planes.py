@@ -1,4 +1,4 @@
-"""A frame as the shot detector keeps it: four tiny planes, made by halving.
+"""A frame as the shot detector keeps it: three tiny planes, made by halving.
 
 A few kilobytes a frame, so that seconds of history cost a few megabytes. All distances are mean absolute
 differences in gray levels: independent of the number of pixels, and nearly of resolution, because planes of
@@ -18,53 +18,48 @@ from curate.video.planes import halve
 
 __all__ = ["TinyFrame", "chroma_distance", "luma_distance", "shrink", "tiny_distance"]
 
-MID_PX = 160
 SMALL_PX = 80
 TINY_PX = 40
 
 
 @dataclass(frozen=True, slots=True)
 class TinyFrame:
-    """Planes of one frame, 8 bit; the long side is at most 160, 80, 40 and 40 px."""
+    """Planes of one frame, 8 bit; the long side is at most 80, 40 and 40 px."""
 
     index: int
     time_s: float
-    mid_HW: Plane
-    """luma for optical flow, looked at on candidates only"""
-    small_hw: Plane
-    """luma for distances between neighbours"""
+    small_HW: Plane
+    """luma, for distances between neighbours and, on candidates, optical flow"""
     tiny_hw: Plane
-    """luma for distances over a second: blurred so far that noise and slow motion hardly count"""
+    """luma, for distances over a second: blurred so far that noise and slow motion hardly count"""
     chroma_2hw: Plane
     """u over v"""
 
 
 def shrink(frame: SmallFrame, like: TinyFrame | None) -> TinyFrame:
     """Return the planes of `frame`; sizes follow `like` where a stream changes its resolution."""
-    mid = cast(Plane, halve(frame.luma_HW, MID_PX))
-    if like is not None and mid.shape != like.mid_HW.shape:
-        height, width = like.mid_HW.shape
-        mid = cast(Plane, cv2.resize(mid, (width, height), interpolation=cv2.INTER_AREA))
-    small = cast(Plane, halve(mid, SMALL_PX))
-    tiny = cast(Plane, halve(small, TINY_PX))
-    chroma = cast(Plane, np.concatenate([halve(frame.u_hw, TINY_PX), halve(frame.v_hw, TINY_PX)]))
-    if like is not None and chroma.shape != like.chroma_2hw.shape:
-        height, width = like.chroma_2hw.shape
-        chroma = cast(Plane, cv2.resize(chroma, (width, height), interpolation=cv2.INTER_AREA))
-    return TinyFrame(frame.index, frame.time_s, mid, small, tiny, chroma)
+    small = cast(Plane, halve(frame.luma_HW, SMALL_PX))
+    chroma = cast(Plane, cv2.vconcat([halve(frame.u_hw, TINY_PX), halve(frame.v_hw, TINY_PX)]))
+    if like is not None and small.shape != like.small_HW.shape:
+        small, chroma = _resized(small, like.small_HW), _resized(chroma, like.chroma_2hw)
+    return TinyFrame(frame.index, frame.time_s, small, cast(Plane, halve(small, TINY_PX)), chroma)
+
+
+def _resized(plane: Plane, like: Plane) -> Plane:
+    height, width = like.shape
+    return cast(Plane, cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def luma_distance(a: TinyFrame, b: TinyFrame) -> float:
     """Return the mean absolute difference of the small luma planes, gray levels."""
-    return cv2.norm(a.small_hw, b.small_hw, cv2.NORM_L1) / a.small_hw.size
+    return float(cv2.norm(a.small_HW, b.small_HW, cv2.NORM_L1)) / a.small_HW.size
 
 
 def chroma_distance(a: TinyFrame, b: TinyFrame) -> float:
     """Return the mean absolute difference of the chroma planes, gray levels."""
-    return cv2.norm(a.chroma_2hw, b.chroma_2hw, cv2.NORM_L1) / a.chroma_2hw.size
+    return float(cv2.norm(a.chroma_2hw, b.chroma_2hw, cv2.NORM_L1)) / a.chroma_2hw.size
 
 
-def tiny_distance(a: TinyFrame, b: TinyFrame, chroma: float | None = None) -> float:
+def tiny_distance(a: TinyFrame, b: TinyFrame) -> float:
     """Return the mean absolute difference of the tiny luma planes plus that of the chroma planes."""
-    luma = cv2.norm(a.tiny_hw, b.tiny_hw, cv2.NORM_L1) / a.tiny_hw.size
-    return luma + (chroma_distance(a, b) if chroma is None else chroma)
+    return float(cv2.norm(a.tiny_hw, b.tiny_hw, cv2.NORM_L1)) / a.tiny_hw.size + chroma_distance(a, b)

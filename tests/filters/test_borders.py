@@ -88,13 +88,20 @@ def test_black_but_for_a_speck() -> None:
     assert not is_black(plane)
 
 
+def test_subtitles_and_a_logo_may_stand_in_a_bar() -> None:
+    planes = []
+    for n in range(6):
+        plane = boxed(picture(n), 25)
+        plane[8:14, 10:40] = 240
+        plane[162:170, 130:180:2] = 255
+        planes.append(plane)
+    assert summary(planes)["letterbox_share"] == pytest.approx(50 / 180, abs=0.012)
+
+
 def test_profile_of_rows_and_columns() -> None:
     plane = np.arange(12, dtype=np.uint8).reshape(3, 4) * 8
-    rows, columns = line_profile(plane, 0), line_profile(plane, 1)
-    assert rows.brightest.tolist() == [24, 56, 88]
-    assert columns.brightest.tolist() == [64, 72, 80, 88]
-    assert rows.lit.tolist() == [0, 255, 255]
-    assert columns.lit.tolist() == [170, 170, 170, 170]
+    assert line_profile(plane, 0).tolist() == [0, 255, 255]
+    assert line_profile(plane, 1).tolist() == [170, 170, 170, 170]
     assert bars_share([line_profile(np.zeros((9, 9), np.uint8), 0)]) == 0
 
 

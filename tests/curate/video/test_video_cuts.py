@@ -168,6 +168,19 @@ def test_far_random_access_point_is_not_copied(files: dict[str, tuple[Path, Time
             assert len(truth(clip.data)) == 10
 
 
+def test_memory_is_bounded_without_random_access(files: dict[str, tuple[Path, Timed]]) -> None:
+    path, _ = files["one-key.mp4"]
+    kept = []
+    with open_video(str(path), preroll_limit_s=1.0) as reader:
+        for frame in reader:
+            reader.release(frame.pts)
+            kept.append(len(reader._store._kept) if reader._store else -1)
+        clip = reader.cut(frame.pts, frame.pts + 1, "copy")
+    assert max(kept) <= 25 + 10
+    assert kept[-1] == 0
+    assert (clip.cut, clip.reason) == ("transcode", "random-access point too far back")
+
+
 def test_empty_span(files: dict[str, tuple[Path, Timed]]) -> None:
     path, _ = files["closed.mp4"]
     with open_video(str(path)) as reader:

@@ -36,8 +36,8 @@ def test_truncated(name: str, share: float, tmp_path: Path) -> None:
     whole = truth(path)
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     frames, gaps, error = read(path)
-    # all that is there; at the very end a frame may be lost that others are shown after
-    assert frames[: gaps[0] if gaps else None] == whole[: gaps[0] if gaps else len(frames)]
+    # all that is there; at the very end a frame may be missing that was to be decoded after those shown later
+    assert frames[:-3] == whole[: len(frames) - 3]
     assert set(frames) <= set(whole)
     assert (share - 0.25) * 60 < len(frames) < 60
     assert all(gap > len(frames) - 4 for gap in gaps)

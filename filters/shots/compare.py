@@ -1,0 +1,111 @@
+"""Comparisons of two frames that motion or light may have changed: the costly ones, made on candidates only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from math import log
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from curate.frames import Plane
+from filters.shots.planes import TinyFrame
+
+__all__ = ["Floats", "Warp", "correlation", "detail", "histogram", "level", "light", "warp"]
+
+Floats = npt.NDArray[np.float32]
+
+_NOISE = 0.3
+"""gray levels: below that, distances are noise"""
+_PATCH_PX = 7
+_LEAST_FLOW_PX = 16
+"""DIS wants planes a few patches wide"""
+
+
+def level(distance: float) -> float:
+    """Return the logarithm of a distance in gray levels, flat below the noise: differences are ratios."""
+    return log(distance + _NOISE)
+
+
+def histogram(plane: Plane) -> Floats:
+    """Return the shares of 32 gray ranges."""
+    counts = cv2.calcHist([plane], [0], None, [32], [0, 256])[:, 0]
+    return np.asarray(counts / plane.size, np.float32)
+
+
+def light(x_HW: Floats, y_HW: Floats) -> tuple[float, float]:
+    """Return (correlation, what gain and offset leave): both about 1 and 0 for one scene in two lights."""
+    std_x, std_y = float(x_HW.std()), float(y_HW.std())
+    covariance = float(np.mean((x_HW - x_HW.mean()) * (y_HW - y_HW.mean())))
+    # Gray levels of noise keep blank frames from correlating by chance.
+    return (covariance + 1) / (std_x * std_y + 1), 1 - covariance**2 / (std_x**2 * std_y**2 + 1)
+
+
+def detail(plane: Plane) -> Floats:
+    """Return local structure without light: the plane less its blur, over its local contrast."""
+    x = plane.astype(np.float32)
+    high = x - cv2.blur(x, (_PATCH_PX, _PATCH_PX))
+    contrast = cv2.blur(np.abs(high), (_PATCH_PX, _PATCH_PX))
+    return np.asarray(high / (contrast + 2), np.float32)
+
+
+def correlation(a: Floats, b: Floats) -> float:
+    """Return the normalised correlation of two planes of zero mean, -1 to 1."""
+    a, b = a.ravel(), b.ravel()
+    return float(a @ b) / (float(np.sqrt((a @ a) * (b @ b))) + 1e-3)
+
+
+@dataclass(frozen=True, slots=True)
+class Warp:
+    """What is left between two frames once one is moved onto the other."""
+
+    mean: float
+    """absolute residual, gray levels"""
+    median: float
+    cells: float
+    """share of cells with much residual"""
+    kept: float
+    """correlation of detail"""
+    length: float
+    """mean of the flow's components, px of the small plane"""
+    rough: float
+    """mean deviation of the flow from its blur, px"""
+
+
+def warp(a: TinyFrame, b: TinyFrame) -> Warp:
+    """Move `b` onto `a` by dense optical flow (DIS, Kroeger et al. 2016, ultrafast)."""
+    x, y = a.small_HW, b.small_HW
+    if min(x.shape) < _LEAST_FLOW_PX:
+        flow = np.zeros((*x.shape, 2), np.float32)
+    else:
+        flow = np.asarray(_dis().calc(x, y, None), np.float32)
+    grid_x, grid_y = _grid(x.shape)
+    warped = cv2.remap(
+        y, grid_x + flow[..., 0], grid_y + flow[..., 1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
+    )
+    residual = cv2.absdiff(x, warped)
+    cells = cv2.resize(residual, (16, 9), interpolation=cv2.INTER_AREA)
+    return Warp(
+        float(residual.mean()),
+        float(np.median(residual)),
+        float(np.mean(cells > 12)),
+        correlation(detail(x), detail(warped)),
+        float(np.abs(flow).mean()),
+        float(np.abs(flow - cv2.blur(flow, (5, 5))).mean()),
+    )
+
+
+@cache
+def _dis() -> cv2.DISOpticalFlow:
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    flow.setFinestScale(0)
+    return flow
+
+
+@cache
+def _grid(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+    height, width = shape
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    return x, y
