@@ -508,7 +508,13 @@ class _Editor:
             self._at = int(rng.integers(max(1, len(shot) - 8)))
             self._step = float(rng.choice([1, 1, 1, 1, 2, 0.5, 0.8, rng.uniform(3, 12)]))
         seconds = rng.choice([rng.uniform(0.3, 1.0), rng.uniform(1, 4), rng.uniform(1, 4)])
-        length = max(8, int((rng.uniform(0.15, 0.6) if self._montage and join not in _JOINS[3:] else seconds) * self.out.fps))
+        length = max(
+            8,
+            int(
+                (rng.uniform(0.15, 0.6) if self._montage and join not in _JOINS[3:] else seconds)
+                * self.out.fps
+            ),
+        )
         frames = _take(shot, (self._like,), self._at, length, self._step)
         self._at = min(len(shot) - 1, self._at + int(length * self._step))
         if join not in {"jump", "start"}:

@@ -6,6 +6,7 @@ that, so the corpus gives them small and short films.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -97,7 +98,14 @@ def encode_audio(path: Path, duration_s: float, codec: str = "aac") -> None:
         sound.finish()
 
 
+def _quiet_svt() -> None:
+    """Keep SVT-AV1's banner off the terminal; it asks the environment for its log level when it starts."""
+    os.environ.setdefault("SVT_LOG", "1")
+
+
 def _video(output: OutputContainer, size: tuple[int, int], fps: Fraction, how: Encoding) -> VideoStream:
+    if how.codec == "libsvtav1":
+        _quiet_svt()
     options = {**_ONE_THREAD.get(how.codec, {}), **dict(how.options)}
     stream = output.add_stream(how.codec, rate=fps, options=options)
     assert isinstance(stream, VideoStream)

@@ -242,7 +242,7 @@ def talker(size: Size, seed: int, light: Light) -> Scene:
         frame = fill(size, room, place(room, view, size, depth=2.5))
         drift = math.sin(0.7 * time_s + seed) + 0.5 * math.sin(1.9 * time_s + 2 * seed)
         nod = 0.6 * math.sin(1.3 * time_s) + 0.4 * math.sin(3.1 * time_s + seed)
-        draw(frame, torso, place(torso, view, size, at=(0.01 * drift, 0.42 + 0.003 * nod)))
+        draw(frame, torso, place(torso, view, size, at=(0.026 * drift, 0.42 + 0.005 * nod)))
         blink = max(0.0, 1.0 - abs(((time_s + 0.37 * seed) % 3.1) - 1.5) / 0.09)
         face = _features(
             head,
@@ -252,11 +252,11 @@ def talker(size: Size, seed: int, light: Light) -> Scene:
             mouth=_speech(time_s, seed),
             smile=0.5 + 0.5 * math.sin(0.5 * time_s),
         )
-        at = (0.025 * drift, -0.04 + 0.011 * nod)
+        at = (0.05 * drift, -0.04 + 0.016 * nod)
         draw(
             frame,
             face,
-            place(face, view, size, at=at, angle=0.06 * math.sin(0.9 * time_s + seed), depth=0.97),
+            place(face, view, size, at=at, angle=0.09 * math.sin(0.9 * time_s + seed), depth=0.97),
         )
         return frame
 

@@ -57,7 +57,7 @@ def sky(size: Size, seed: int, light: Light) -> Sprite:
 def sky_clouds(size: Size, seed: int, light: Light) -> Sprite:
     """Return clouds for the upper part of the sky: lit from above, thinning towards their edges."""
     height = size[1]
-    shape = (int(1.0 * height), int(3 * size[0]))
+    shape = (int(1.0 * height), int(2 * size[0]))
     thick = fractal(shape, seed, cell=height / 2.2, octaves=7, gain=0.56, stretch=2.3)
     cover = np.clip((thick - (0.78 - 0.5 * light.cloud)) * 4.2, 0, 1)
     fade = np.clip(np.linspace(0, 5, shape[0]), 0, 1) * np.clip(np.linspace(4, 0, shape[0]), 0, 1)
@@ -72,7 +72,7 @@ def ridge(size: Size, seed: int, light: Light, *, step: int, steps: int, ground:
     """Return ridge `step` of `steps` (0 the farthest): its crest 40 % down from the sprite's top."""
     height = size[1]
     near = step / max(steps - 1, 1)
-    shape = (int(1.3 * height), int(2.6 * size[0]))
+    shape = (int(1.3 * height), int(1.8 * size[0]))
     crest = profile(shape[1], seed, cell=height * (0.5 + 0.5 * near), gain=0.45 + 0.08 * near)
     line = height * (0.16 + (0.34 - 0.2 * near) * (0.5 - crest))
     if near > 0.3:  # trees along the crest
@@ -199,11 +199,11 @@ def sea(size: Size, seed: int, light: Light) -> Scene:
 def _trees(size: Size, seed: int, light: Light, near: float) -> Sprite:
     """Return a row of trunks with a bush line below; `near` 0..1."""
     height = size[1]
-    shape = (int(1.5 * height), int(2.4 * size[0]))
+    shape = (int(1.5 * height), int(1.8 * size[0]))
     rng = np.random.default_rng(seed)
     alpha = np.zeros(shape, np.float32)
     shade = np.ones(shape, np.float32)
-    for _ in range(int(9 - 5 * near)):
+    for _ in range(int(7 - 4 * near)):
         x, thick = rng.uniform(0, shape[1]), height * (0.03 + 0.1 * near) * rng.uniform(0.7, 1.3)
         lean = rng.uniform(-0.06, 0.06)
         rows = np.arange(shape[0], dtype=np.float32)[:, None]

@@ -83,7 +83,7 @@ SCHEMA: Final = pa.schema(
             column(name, pa.float64(), doc="of the shape's middle, share of the side")
             for name in ("start_x", "start_y", "end_x", "end_y")
         ),
-        column("background", pa.string(), doc="gray, brown, slate, olive or dark"),
+        column("background", pa.string(), doc="gray, brown, slate, moss or dark"),
         column("second_color", pa.string(), doc="of a shape that stands still; null where there is none"),
         column("second_shape", pa.string()),
         column("template", pa.int32(), doc="number of the caption's template"),

@@ -12,6 +12,7 @@ from curate.footage.landscapes import GROUNDS, hills, sky, sky_clouds
 from curate.footage.light import Light, lit
 from curate.footage.props import PAINTS, car, facade, walker
 from curate.footage.textures import (
+    Floats,
     Image,
     asphalt,
     foliage,
@@ -139,30 +140,38 @@ def drive(size: Size, seed: int, light: Light) -> Scene:
     return render
 
 
-def aerial(size: Size, seed: int, light: Light) -> Scene:
-    """Fields, a river and a crossroads from above; cars crawl along both roads."""
-    unit = size[1]
+def _fields(shape: tuple[int, int], seed: int) -> Floats:
+    """Return ploughed fields (H, W, 3) between hedges: the cells of scattered points, their borders bent."""
     rng = np.random.default_rng(seed)
+    height, width = shape
+    free = np.ones(shape, np.uint8)
+    free[rng.integers(0, height, 34), rng.integers(0, width, 34)] = 0
+    _, cells = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    bend = 0.12 * height * (fractal(shape, seed, cell=height / 5, octaves=3) - 0.5)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    nearest = cv2.remap(
+        cells.astype(np.uint8), x + bend, y - bend, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT
+    )
+    rough = fractal(shape, seed + 1, cell=30, octaves=5, gain=0.7)
+    painted = np.zeros((*shape, 3), np.float32)
+    for cell in np.unique(nearest):
+        mask = nearest == cell
+        turn = rng.uniform(0, math.pi)
+        furrow = 0.06 * np.sin((x[mask] * math.cos(turn) + y[mask] * math.sin(turn)) * 1.3)
+        tone = 0.55 * rough[mask] + rng.uniform(0.1, 0.35) + furrow
+        painted[mask] = ramp(np.clip(tone, 0, 1, dtype=np.float32), GROUNDS[int(rng.integers(3))])
+    hedge = cv2.morphologyEx(nearest, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8)) > 0
+    painted[hedge] = rgb((0.1, 0.17, 0.07)) * (0.6 + 0.8 * rough[hedge, None])
+    painted *= relief(cv2.GaussianBlur(rough, (0, 0), 1.0), strength=0.8)[..., None]
+    return painted
+
+
+def aerial(size: Size, seed: int, light: Light) -> Scene:
+    """Fields and a crossroads from above; cars crawl along both roads, a cloud's shadow passes."""
+    unit = size[1]
     side_y, side_x = int(2.2 * unit), int(2.2 * size[0])
     shape = (side_y, side_x)
-    fields = np.zeros((*shape, 3), np.float32)
-    points = rng.uniform(0, 1, (34, 2)) * (side_x, side_y)
-    y, x = np.mgrid[0:side_y:2, 0:side_x:2].astype(np.float32)
-    bend = fractal(y.shape, seed, cell=120, octaves=3)
-    nearest = np.argmin([(x - px) ** 2 * 0.6 + (y - py) ** 2 + bend * 4000 for px, py in points], axis=0)
-    nearest = cv2.resize(nearest.astype(np.uint8), (side_x, side_y), interpolation=cv2.INTER_NEAREST)
-    rough = fractal(shape, seed + 1, cell=30, octaves=5, gain=0.7)
-    for n in range(len(points)):
-        stops = GROUNDS[int(rng.integers(3))]
-        turn = rng.uniform(0, math.pi)
-        mask = nearest == n
-        yy, xx = np.nonzero(mask)
-        furrow = 0.06 * np.sin((xx * math.cos(turn) + yy * math.sin(turn)) * 1.3)
-        tone = np.clip(0.55 * rough[mask] + rng.uniform(0.1, 0.35) + furrow, 0, 1).astype(np.float32)
-        fields[mask] = ramp(tone, stops)
-    hedge = cv2.morphologyEx(nearest, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8)) > 0
-    fields[hedge] = rgb((0.1, 0.17, 0.07)) * (0.6 + 0.8 * rough[hedge, None])
-    fields *= relief(cv2.GaussianBlur(rough, (0, 0), 1.0), strength=0.8)[..., None]
+    fields = _fields(shape, seed)
     roads = np.zeros(shape, np.float32)
     for a, b in (((0, 0.52), (1, 0.46)), ((0.47, 0), (0.53, 1))):
         ends = [(int(p[0] * side_x), int(p[1] * side_y)) for p in (a, b)]

@@ -202,10 +202,10 @@ def asphalt(shape: tuple[int, int], seed: int) -> Floats:
 def bark(shape: tuple[int, int], seed: int, *, color: Color = (0.36, 0.27, 0.2)) -> Floats:
     """Return bark (H, W, 3): furrows along y, lit from the left, with moss."""
     furrows = fractal(shape, seed, cell=28, octaves=5, gain=0.7, stretch=0.22)
-    moss = np.clip(fractal(shape, seed + 1, cell=90, octaves=4) * 3.0 - 1.7, 0, 1)[..., None]
-    base = (relief(furrows, strength=2.5, angle=-2.8) * (0.55 + 0.7 * furrows))[..., None] * rgb(color)
-    made: Floats = (base * (1 - 0.6 * moss) + 0.6 * moss * rgb((0.3, 0.36, 0.14))).astype(np.float32)
-    return made
+    moss = 0.6 * np.clip(fractal(shape, seed + 1, cell=90, octaves=4) * 3.0 - 1.7, 0, 1)
+    tone = relief(furrows, strength=2.5, angle=-2.8) * (0.55 + 0.7 * furrows) * (1 - moss)
+    green = (0.3, 0.36, 0.14)
+    return np.stack([tone * color[band] + moss * green[band] for band in range(3)], axis=2).astype(np.float32)
 
 
 def foliage(shape: tuple[int, int], seed: int, stops: Sequence[tuple[float, Color]]) -> Floats:

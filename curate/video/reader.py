@@ -92,7 +92,6 @@ class VideoReader:
     def __init__(
         self, path: str, *, backend: Backend, packet_limit_bytes: int, preroll_limit_s: float
     ) -> None:
-        self._path = path
         self._early: list[tuple[Packet[VideoStream], bool]] | None = []
         self._store: PacketStore | None = None
         self._decoder = (
@@ -105,45 +104,11 @@ class VideoReader:
             for packet, random_access in self._early:
                 self._store.append(packet, random_access)
         self._early = None
-        self._shrinker = shrinker
-        self.index = index
-        self.pts = pts
-        self.time_s = pts * info.time_base.numerator / info.time_base.denominator
-        self.after_gap = after_gap
-
-    def small(self) -> SmallFrame:
-        """Return the frame shrunk by halving; see `SmallFrame`."""
-        luma, u, v = self._shrinker.planes(self._picture)
-        return SmallFrame(self.index, self.time_s, luma, u, v)
-
-    def jpeg(self, short_side_px: int, quality: int) -> bytes:
-        """Return a JPEG as it is shown: rotated, square pixels, short side at most `short_side_px`."""
-        info = self._info
-        width, height = fit_short_side(info.width, info.height, short_side_px)
-        return self._shrinker.jpeg(self._picture, width, height, quality)
-
-
-class VideoReader:
-    """Iterate once over the frames of a source; cut what has gone by, in rising order."""
-
-    def __init__(
-        self, path: str, *, backend: Backend, packet_limit_bytes: int, preroll_limit_s: float
-    ) -> None:
-        self._path = path
-        self._store = PacketStore(packet_limit_bytes)
-        self._preroll_limit_s = preroll_limit_s
-        self._keep = True
-        self._decoder = (
-            LinearDecoder(path, self._see_packet) if backend == "pyav" else _decord(path, self._see_packet)
-        )
-        self.info: SourceInfo = self._decoder.info
-        self._keep = self.info.transcode_reason is None
         self._shrinker = Shrinker(self.info.orientation, self.info.color_matrix)
         self._transcoder = Transcoder(self.info, lambda: LinearDecoder(path))
         self._pts: list[int] = []
         self._gaps: set[int] = set()
         self._altered: set[int] = set()
-        self._last_pts: int | None = None
 
     @property
     def error(self) -> str | None:
@@ -211,11 +176,11 @@ class VideoReader:
 
     def _copy(self, pts: Sequence[int], end_pts: int) -> CutClip | str:
         """Return the copied clip, or why it cannot be one."""
-        start = self._store.start_for(pts[0])
+        store = self._store
+        assert store is not None
+        start = store.start_for(pts[0])
         if start is None:
-            return (
-                "random-access point too far back" if self._store.evicted else "no clean random-access point"
-            )
+            return "random-access point too far back" if store.evicted else "no clean random-access point"
         assert start.pts is not None
         if pts[0] - start.pts > self._reach_pts:
             return "random-access point too far back"

@@ -1,4 +1,4 @@
-"""Comparisons of two frames that motion or light may have changed: the costly ones, made on candidates only."""
+"""Comparisons of two frames that motion or light may have changed: costly, so made on candidates only."""
 
 from __future__ import annotations
 

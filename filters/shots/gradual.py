@@ -20,7 +20,18 @@ import numpy as np
 from filters.shots.compare import Floats, correlation, detail, histogram, level, light, warp
 from filters.shots.planes import TinyFrame, luma_distance, tiny_distance
 
-__all__ = ["FEATURES", "GLANCE", "HALVES_S", "Ramp", "Span", "glance", "half_frames", "ramp", "straightness", "whole"]
+__all__ = [
+    "FEATURES",
+    "GLANCE",
+    "HALVES_S",
+    "Ramp",
+    "Span",
+    "glance",
+    "half_frames",
+    "ramp",
+    "straightness",
+    "whole",
+]
 
 HALVES_S = (0.12, 0.25, 0.5, 0.9)
 """half lengths of the windows, seconds"""
@@ -85,7 +96,9 @@ def straightness(net: float, path: float, peak: float) -> float:
 
 def ramp(span: Span) -> Ramp:
     """Describe the frames as mixtures of the span's ends; find where the mixing starts and ends."""
-    x = np.stack([np.concatenate((f.tiny_hw.ravel(), f.chroma_2hw.ravel())) for f in span.frames]).astype(np.float32)
+    x = np.stack([np.concatenate((f.tiny_hw.ravel(), f.chroma_2hw.ravel())) for f in span.frames]).astype(
+        np.float32
+    )
     first, last = span.first, span.last
     a, v = x[first], x[last] - x[first]
     length = float(v @ v) + 1e-3
@@ -122,7 +135,8 @@ def _shape(span: Span, found: Ramp) -> list[float]:
     mixing = gaps[max(0, a - 1) : b]
     mean = level(sum(mixing) / max(1, len(mixing)))
     active = [
-        level(sum(s) / len(s) if s else 0.0) - mean for s in (gaps[max(0, a - 9) : max(0, a - 1)], gaps[b : b + 8])
+        level(sum(s) / len(s) if s else 0.0) - mean
+        for s in (gaps[max(0, a - 9) : max(0, a - 1)], gaps[b : b + 8])
     ]
     before, after = frames[max(0, a - 1)], frames[min(len(frames) - 1, b)]
     return [

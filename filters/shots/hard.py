@@ -62,11 +62,13 @@ def reach_frames(fps: float) -> int:
 
 
 def stands_out(gaps: Sequence[float], at: int) -> bool:
-    """Return whether gap `at` is worth a glance: above a level and 1.3 times its neighbours' median."""
+    """Return whether gap `at` is worth a glance: above a level and 1.3 of its neighbours' median."""
     here = gaps[at]
     if here < 1.0:
         return False
-    around = sorted(g for g in (*gaps[max(0, at - NEAR) : at], *gaps[at + 1 : at + 1 + NEAR]) if g > _DUPLICATE)
+    around = sorted(
+        g for g in (*gaps[max(0, at - NEAR) : at], *gaps[at + 1 : at + 1 + NEAR]) if g > _DUPLICATE
+    )
     return not around or here > 1.3 * around[len(around) // 2]
 
 
@@ -74,7 +76,9 @@ def glance(gap: Gap) -> Floats:
     """Return the features named by `GLANCE`."""
     luma = luma_distance(gap.before[0], gap.after[0])
     chroma = chroma_distance(gap.before[0], gap.after[0])
-    return np.array(_ratios(gap, luma, chroma) + _states(gap, luma) + _pair(gap.before[0], gap.after[0]), np.float32)
+    return np.array(
+        _ratios(gap, luma, chroma) + _states(gap, luma) + _pair(gap.before[0], gap.after[0]), np.float32
+    )
 
 
 def whole(gap: Gap, glanced: Floats) -> Floats:

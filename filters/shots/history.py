@@ -1,22 +1,24 @@
 """The last few seconds of a source, and the candidates in it.
 
-Frames are addressed by their index in the source; what lies too far back is dropped. One thing is computed
-for every frame: distances to its predecessor, and straightness over windows of several lengths about it.
+Frames are addressed by their index in the source; what lies too far back is dropped. Computed for every
+frame: distances to its predecessor, and straightness over windows of several lengths about it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from filters.shots.gradual import half_frames, straightness
-from filters.shots.hard import stands_out
+from filters.shots.gradual import Span, half_frames, straightness
+from filters.shots.hard import Gap, reach_frames, stands_out
 from filters.shots.planes import TinyFrame, chroma_distance, luma_distance, tiny_distance
 
-__all__ = ["History"]
+__all__ = ["MARGIN", "History"]
 
-MOST_HALF = 56
+MARGIN = 8
+"""frames that a transition's surroundings reach beyond twice its half window"""
+_MOST_HALF = 56
 """frames: the longest half window, so that memory and delay stay bounded at any frame rate"""
-_MARGIN = 8
+_LEAST_STRAIGHT = 12.0
+"""gray levels: straight net change below which no transition is looked for"""
+_FORGET_FRAMES = 64
 
 
 class History:
@@ -28,7 +30,7 @@ class History:
         self._gaps: list[float] = []
         self._tiny_gaps: list[float] = []
         self._path: list[float] = []
-        self._scores: list[tuple[float, int]] = []
+        self._straight: list[tuple[float, int]] = []
 
     @property
     def end(self) -> int:
@@ -44,40 +46,53 @@ class History:
 
     def append(self, frame: TinyFrame) -> None:
         """Take the next frame."""
-        gap = tiny = 0.0
+        gap = tiny = path = 0.0
         if self._frames:
             last = self._frames[-1]
-            chroma = chroma_distance(last, frame)
-            gap = luma_distance(last, frame) + chroma
-            tiny = tiny_distance(last, frame, chroma)
+            gap = luma_distance(last, frame) + chroma_distance(last, frame)
+            tiny = tiny_distance(last, frame)
+            path = self._path[-1] + tiny
         self._frames.append(frame)
         self._gaps.append(gap)
         self._tiny_gaps.append(tiny)
-        self._path.append(tiny + (self._path[-1] if self._path else 0.0))
+        self._path.append(path)
 
     def forget(self, before: int) -> None:
         """Drop frames before index `before`, now and then."""
         surplus = before - self.start
-        if surplus < 64:
+        if surplus < _FORGET_FRAMES:
             return
-        for kept in (self._frames, self._gaps, self._tiny_gaps, self._path):
-            del kept[:surplus]
-        del self._scores[:surplus]
+        del self._frames[:surplus]
+        del self._gaps[:surplus]
+        del self._tiny_gaps[:surplus]
+        del self._path[:surplus]
+        del self._straight[:surplus]
         self.start = before
 
-    def slice(self, first: int, end: int) -> Sequence[TinyFrame]:
-        """Return the frames of [first, end) that are kept."""
-        return self._frames[max(0, first - self.start) : max(0, end - self.start)]
-
-    def cut_candidate(self, index: int) -> bool:
-        """Return whether the gap before frame `index` stands out of its neighbours."""
-        return stands_out(self._gaps, index - self.start)
+    def frame(self, index: int) -> TinyFrame:
+        """Return the frame `index`, or the nearest that is kept."""
+        return self._frames[min(max(0, index - self.start), len(self._frames) - 1)]
 
     def halves(self) -> tuple[int, ...]:
         """Return the half windows, in frames, at the present frame rate."""
-        return half_frames(self.fps, MOST_HALF)
+        return half_frames(self.fps, _MOST_HALF)
 
-    def score(self, centre: int, halves: tuple[int, ...]) -> None:
+    def gap(self, index: int) -> Gap | None:
+        """Return the gap before frame `index` if it stands out of its neighbours."""
+        at = index - self.start
+        if not stands_out(self._gaps, at):
+            return None
+        reach = reach_frames(self.fps)
+        # The first gap of a source has no frame before it.
+        first = max(1 if self.start == 0 else 0, at - reach)
+        return Gap(
+            self._frames[max(0, at - 1 - reach) : at][::-1],
+            self._frames[at : at + 1 + reach],
+            self._gaps[first:at][::-1],
+            self._gaps[at + 1 : at + 1 + reach],
+        )
+
+    def measure(self, centre: int, halves: tuple[int, ...]) -> None:
         """Compute the straightness about frame `centre`; call for every frame in turn."""
         i, best = centre - self.start, (0.0, 0)
         for half in halves:
@@ -85,22 +100,27 @@ class History:
             if a < 0 or b >= len(self._frames):
                 break
             path = self._path[b] - self._path[a]
-            if path < 5.0:
+            # Net change is at most the path.
+            if path < max(_LEAST_STRAIGHT, best[0]):
                 continue
             net = tiny_distance(self._frames[a], self._frames[b])
             value = straightness(net, path, max(self._tiny_gaps[a + 1 : b + 1]))
             if value > best[0]:
                 best = (value, half)
-        while len(self._scores) <= i:
-            self._scores.append((0.0, 0))
-        self._scores[i] = best
+        self._straight.append(best)
 
-    def transition_candidate(self, centre: int, least: float) -> int | None:
-        """Return the half window about `centre` where straightness has its peak there, else None."""
+    def span(self, centre: int) -> tuple[int, Span] | None:
+        """Return the span about `centre` and the index of its window's first frame, if it is a peak."""
         i = centre - self.start
-        value, half = self._scores[i] if i < len(self._scores) else (0.0, 0)
-        if value < least:
+        value, half = self._straight[i]
+        if value < _LEAST_STRAIGHT:
             return None
-        left = [s[0] for s in self._scores[max(0, i - half) : i]]
-        right = [s[0] for s in self._scores[i + 1 : i + half + 1]]
-        return half if value > max(left, default=0.0) and value >= max(right, default=0.0) else None
+        left = max((s[0] for s in self._straight[max(0, i - half) : i]), default=0.0)
+        right = max((s[0] for s in self._straight[i + 1 : i + half + 1]), default=0.0)
+        if value <= left or value < right:
+            return None
+        first = max(0, i - 2 * half - MARGIN)
+        end = i + 2 * half + MARGIN + 1
+        frames = self._frames[first:end]
+        gaps = self._tiny_gaps[first + 1 : end]
+        return first + self.start, Span(frames, gaps, i - half - first, i + half - first, self.fps)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import cv2
-import numpy as np
 
 from curate.frames import Plane, SmallFrame
 from curate.video.planes import halve

@@ -1,31 +1,37 @@
-"""Boosted decision trees: the judge of a candidate's features.
+"""Boosted decision trees: the judges of candidates.
 
-Trees of one fixed depth as plain arrays, walked all at once. Made by `benchmarks/train_shots.py`; the weights
-lie beside this module as `weights.npz`. Cost: some 20 µs a candidate.
+Trees of one fixed depth as plain arrays, walked all at once: some 20 µs a candidate. A judge is two forests:
+one sees only the features that are cheap to have and dismisses most candidates; the other sees all. Made by
+`benchmarks/train_shots.py`; the weights lie beside this module.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
+from importlib.resources import files
+from io import BytesIO
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Forest", "load_forest"]
+from filters.shots.compare import Floats
+
+__all__ = ["Forest", "Judge", "forest_of", "load_judge"]
 
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """T trees of depth D: node n's children are 2n+1 (feature at most threshold) and 2n+2."""
+    """T trees: node n's children are 2n+1 (feature at most the threshold) and 2n+2."""
 
     base: float
     feature_TN: npt.NDArray[np.int16]
     threshold_TN: npt.NDArray[np.float32]
     leaf_TL: npt.NDArray[np.float32]
 
-    def probability(self, features_F: npt.NDArray[np.float32]) -> float:
+    def probability(self, features_F: Floats) -> float:
         """Return the probability, 0 to 1, that the candidate is what the trees look for."""
         trees = np.arange(len(self.leaf_TL))
         inner = self.feature_TN.shape[1]
@@ -37,13 +43,32 @@ class Forest:
         return float(1 / (1 + np.exp(-score)))
 
 
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A forest for a glance, below whose `floor` a candidate is dismissed, and one for the whole."""
+
+    glance: Forest
+    floor: float
+    whole: Forest
+
+
+def forest_of(arrays: Mapping[str, npt.NDArray[np.generic]], name: str) -> Forest:
+    """Return the forest whose arrays are named `name`_base, _feature, _threshold and _leaf."""
+    return Forest(
+        float(np.asarray(arrays[f"{name}_base"], np.float64)),
+        np.asarray(arrays[f"{name}_feature"], np.int16),
+        np.asarray(arrays[f"{name}_threshold"], np.float32),
+        np.asarray(arrays[f"{name}_leaf"], np.float32),
+    )
+
+
 @cache
-def load_forest(name: str) -> Forest:
-    """Return the forest `name` ("hard" or "gradual") of the packaged weights."""
-    with as_file(files("filters.shots") / "weights.npz") as path, np.load(path, allow_pickle=False) as arrays:
-        return Forest(
-            float(arrays[f"{name}_base"]),
-            arrays[f"{name}_feature"],
-            arrays[f"{name}_threshold"],
-            arrays[f"{name}_leaf"],
+def load_judge(name: Literal["hard", "gradual"]) -> Judge:
+    """Return a judge of the packaged weights."""
+    data = (files("filters.shots") / "weights.npz").read_bytes()
+    with np.load(BytesIO(data), allow_pickle=False) as arrays:
+        return Judge(
+            forest_of(arrays, f"{name}_glance"),
+            float(arrays[f"{name}_floor"]),
+            forest_of(arrays, f"{name}_whole"),
         )

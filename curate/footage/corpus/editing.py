@@ -145,8 +145,8 @@ EDITING: Final[tuple[Entry, ...]] = (
         Film(
             (
                 Shot("talker", 40, seed=1),
-                Shot("talker", 36, seed=4),
-                Shot("talker", 44, seed=7),
+                Shot("talker", 36, seed=3),
+                Shot("talker", 44, seed=5),
                 Shot("lake", 40, seed=3),
                 Shot("lake", 40, seed=3, light="dusk"),
             )
@@ -205,7 +205,7 @@ EDITING: Final[tuple[Entry, ...]] = (
             (
                 Shot("city", 50, seed=5, light="night", camera=pan(0.03)),
                 Shot("aerial", 48, seed=5, camera=Camera("zoom", 0.08)),
-                Shot("forest", 36, seed=6, light="dawn"),
+                Shot("clockwork", 36, seed=6, light="dawn"),
                 Shot("lake", 50, seed=6, light="dusk"),
                 Shot("balls", 44, seed=8),
             ),

@@ -235,7 +235,7 @@ FORMATS: Final[tuple[Entry, ...]] = (
     ),
     Rendered(
         "hd.mp4",
-        pair("lake", "aerial", at=22, total=48, seed=52, size=(1280, 720), fps=Fraction(24)),
+        pair("sea", "hands", at=22, total=44, seed=52, size=(1280, 720), fps=Fraction(24)),
         "editing format",
         "1280x720",
         x264(crf=27),

@@ -140,8 +140,8 @@ def test_memory_is_released(files: dict[str, tuple[Path, Timed]]) -> None:
     with open_video(str(path)) as reader:
         for frame in reader:
             reader.release(frame.pts)
-            kept.append(len(reader._store._kept))
-    assert max(kept) <= 14  # one group of pictures and what the decoder holds
+            kept.append(len(reader._store._kept) if reader._store else -1)
+    assert 1 <= max(kept) <= 14  # one group of pictures and what the decoder holds
 
 
 def test_a_cut_after_release_is_exact(files: dict[str, tuple[Path, Timed]]) -> None:
