@@ -28,7 +28,7 @@ def fit(
     shrinkage: float = 5.0,
     seed: int = 0,
 ) -> Forest:
-    """Return a forest for the probability of `y_N`; each tree sees 70 % of the examples, half of the features."""
+    """Return a forest for the probability of `y_N`; a tree sees 70 % of the examples, half the features."""
     rng = np.random.default_rng(seed)
     count, features = x_NF.shape
     edges = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -82,15 +83,17 @@ def _lit(planes: Planes, gain: float, offset: float) -> Planes:
 
 
 def _mix(a: Planes, b: Planes, share: float) -> Planes:
-    return tuple(cv2.addWeighted(x, 1 - share, y, share, 0) for x, y in zip(a, b, strict=True))  # type: ignore[return-value]
+    y, u, v = (cv2.addWeighted(p, 1 - share, q, share, 0) for p, q in zip(a, b, strict=True))
+    return y, u, v
 
 
 def _masked(a: Planes, b: Planes, mask: npt.NDArray[np.float32]) -> Planes:
     out = []
-    for x, y in zip(a, b, strict=True):
-        m = cv2.resize(mask, x.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        out.append(np.rint(x * (1 - m) + y * m).astype(np.uint8))
-    return tuple(out)  # type: ignore[return-value]
+    for p, q in zip(a, b, strict=True):
+        m = cv2.resize(mask, p.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        out.append(np.rint(p * (1 - m) + q * m).astype(np.uint8))
+    y, u, v = out
+    return y, u, v
 
 
 def _crop(planes: Planes, top: float, left: float, size: float) -> Planes:
@@ -108,11 +111,14 @@ def _crop(planes: Planes, top: float, left: float, size: float) -> Planes:
 # --- pieces of shots -------------------------------------------------------------------------------------
 
 
-def _take(shot: Shot, shape: tuple[Planes, ...], start: int, length: int, step: float) -> list[Planes]:
-    like = shape[0]
+def _take(shot: Shot, like: Planes, start: int, length: int, step: float) -> list[Planes]:
     chosen = np.minimum((start + np.arange(length) * step).astype(int), len(shot) - 1)
     planes = (shot.luma_THW, shot.u_Thw, shot.v_Thw)
-    return [tuple(_fit(np.asarray(p[i]), x.shape) for p, x in zip(planes, like, strict=True)) for i in chosen]  # type: ignore[misc]
+    out = []
+    for i in chosen:
+        y, u, v = (_fit(np.asarray(p[i]), x.shape) for p, x in zip(planes, like, strict=True))
+        out.append((y, u, v))
+    return out
 
 
 def _look(rng: Random, frames: list[Planes]) -> list[Planes]:
@@ -196,7 +202,10 @@ def _strobe(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
 def _lamp(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
     """Switch a light on or off, or step the exposure, within a few frames, for good."""
     at, length = int(rng.integers(len(frames))), int(rng.choice([1, 1, 2, 3, 8, 20, 60]))
-    gain, offset = rng.choice([rng.uniform(0.35, 0.8), rng.uniform(1.2, 1.9)]), rng.uniform(-25, 25)
+    gain, offset = (
+        rng.choice([rng.uniform(0.2, 0.8), rng.uniform(1.2, 1.9), rng.uniform(1.5, 4)]),
+        rng.uniform(-25, 25),
+    )
     y = frames[0][0]
     gy, gx = np.mgrid[: y.shape[0], : y.shape[1]].astype(np.float32) / y.shape[1]
     tilt = rng.uniform(-0.8, 0.8, 2) * (rng.random() < 0.6)
@@ -260,11 +269,8 @@ def _occluder(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
         if centre > 2.4:
             break
         m = (1 / (1 + np.exp((np.abs(along - centre) - size / 2) / soft))).astype(np.float32)
-        thing = (
-            np.clip(tone + texture, 0, 255).astype(np.uint8),
-            *(np.full(c.shape, v, np.uint8) for c, v in zip(frames[i][1:], colour, strict=True)),
-        )
-        frames[i] = _masked(frames[i], thing, m)  # type: ignore[arg-type]
+        u, v = (np.full(c.shape, value, np.uint8) for c, value in zip(frames[i][1:], colour, strict=True))
+        frames[i] = _masked(frames[i], (np.clip(tone + texture, 0, 255).astype(np.uint8), u, v), m)
     return frames
 
 
@@ -283,10 +289,10 @@ def _whip(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
         moved = _crop(planes, place if vertical else 0.1, 0.1 if vertical else place, size)
         speed = abs(float(ease[min(k + 1, length - 1)] - ease[k]) * distance) / size
         blur = [max(1, int(speed * p.shape[0 if vertical else 1] * 0.7)) for p in moved]
-        out.append(tuple(
-            cv2.blur(p, (1, b) if vertical else (b, 1)) if b > 1 else p for p, b in zip(moved, blur, strict=True)
-        ))  # fmt: skip
-    return out  # type: ignore[return-value]
+        kernels = [(1, b) if vertical else (b, 1) for b in blur]
+        y, u, v = (cv2.blur(p, kernel) for p, kernel in zip(moved, kernels, strict=True))
+        out.append((y, u, v))
+    return out
 
 
 def _zoom(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
@@ -329,18 +335,24 @@ def _glow(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
     height, width = frames[0][0].shape
     gy, gx = np.mgrid[:height, :width].astype(np.float32) / width
     texture = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), width / 16)
-    texture *= 0.08 / (texture.std() + 1e-6)
+    texture *= rng.uniform(0.02, 0.15) / (texture.std() + 1e-6)
     cy, cx = rng.uniform(0, height / width), rng.uniform(0, 1)
     start, length = int(rng.integers(len(frames))), rng.uniform(0.15, 2.5) * fps
     reach, light = rng.uniform(0.2, 1.2), rng.uniform(80, 255) * rng.choice([1, 1, 1, -1])
     fall = rng.uniform(0.5, 3) * length if rng.random() < 0.5 else np.inf
     distance = np.sqrt((gy - cy) ** 2 + (gx - cx) ** 2) + texture
+    soft = rng.uniform(0.01, 0.15)
+    tints, scene = rng.uniform(-60, 60, 2), rng.choice([0, rng.uniform(0, 3)])
     for i in range(start, len(frames)):
         age = (i - start + 1) / length
         strength = float(np.exp(-max(0.0, i - start - length) / fall))
-        cloud = strength / (1 + np.exp((distance - reach * min(1.0, age) ** 0.5) / 0.04))
-        y, u, v = frames[i]
-        frames[i] = (np.clip(y + light * cloud, 0, 255).astype(np.uint8), u, v)
+        cloud = strength / (1 + np.exp((distance - reach * min(1.0, age) ** 0.5) / soft))
+        lit, u, v = _lit(frames[i], 1 + scene * strength * min(1.0, age), 0)
+        small = cv2.resize(cloud, u.shape[::-1], interpolation=cv2.INTER_AREA)
+        u, v = (
+            np.clip(c + tint * small, 0, 255).astype(np.uint8) for c, tint in zip((u, v), tints, strict=True)
+        )
+        frames[i] = (np.clip(lit + light * cloud, 0, 255).astype(np.uint8), u, v)
     return frames
 
 
@@ -353,8 +365,8 @@ def _focus(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
         share = min(1.0, max(0.0, (i - start) / length))
         sigma = most * ((1 - share) if into else share) * planes[0].shape[1] / 320
         out.append(
-            _map(planes, lambda p, sigma=sigma: cv2.GaussianBlur(p, (0, 0), sigma)) if sigma > 0.3 else planes
-        )  # type: ignore[misc]
+            _map(planes, partial(cv2.GaussianBlur, ksize=(0, 0), sigmaX=sigma)) if sigma > 0.3 else planes
+        )
     return out
 
 
@@ -385,6 +397,8 @@ def _window(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
 def _stutter(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
     """Hold frames for irregular times, as an overloaded recorder does: long holds end in a jump."""
     longest = int(rng.integers(2, 9))
+    if rng.random() < 0.5:
+        frames = (_pan if rng.random() < 0.5 else _shake)(rng, frames, _fps)
     out: list[Planes] = []
     while len(out) < len(frames):
         out += [frames[len(out)]] * int(rng.integers(1, longest))
@@ -392,12 +406,12 @@ def _stutter(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
 
 
 _DISTURBANCES = (_flash, _flash, _lamp, _lamp, _caption, _caption, _occluder, _occluder, _whip, _zoom, _shake,
-                 _freeze, _strobe, _stutter, _stutter, _pan, _pan, _glow, _glow, _focus, _window)  # fmt: skip
+                 _freeze, _strobe, _stutter, _stutter, _pan, _pan, _glow, _glow, _glow, _focus, _window)  # fmt: skip
 
 
 def _disturb(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
     for _ in range(int(rng.choice([0, 0, 1, 1, 2]))):
-        frames = _DISTURBANCES[int(rng.integers(len(_DISTURBANCES)))](rng, list(frames), fps)
+        frames = _DISTURBANCES[rng.integers(len(_DISTURBANCES))](rng, list(frames), fps)
     return frames
 
 
@@ -457,7 +471,7 @@ def _swish(rng: Random, old: list[Planes], new: list[Planes]) -> None:
             else:
                 frame = _crop(frames[i], 0, sign * amount * (1 if left else -1), 1)
             blur = max(1, int(amount / n * frames[i][0].shape[1]))
-            frames[i] = _map(frame, lambda p, blur=blur: cv2.blur(p, (blur, 1 if not zoom else blur)))  # type: ignore[misc]
+            frames[i] = _map(frame, partial(cv2.blur, ksize=(blur, blur if zoom else 1)))
 
 
 def _difference(a: Planes, b: Planes) -> float:
@@ -515,7 +529,7 @@ class _Editor:
                 * self.out.fps
             ),
         )
-        frames = _take(shot, (self._like,), self._at, length, self._step)
+        frames = _take(shot, self._like, self._at, length, self._step)
         self._at = min(len(shot) - 1, self._at + int(length * self._step))
         if join not in {"jump", "start"}:
             frames = _look(rng, frames)

@@ -26,8 +26,8 @@ Transition = Literal["hard", "dissolve", "fade", "wipe"]
 class SmallFrame:
     """One decoded frame, shrunk by halving until its long side is at most 320 px.
 
-    `luma_HW` is the decoder's own luma (8 bit; limited range is stretched to 0–255), stored orientation
-    (before rotation), storage pixels. `u_hw` and `v_hw` are the chroma planes (128 is neutral), at most
+    `luma_HW` is the decoder's own luma (8 bit; limited range is stretched to 0–255), turned as it is shown,
+    in storage pixels. `u_hw` and `v_hw` are the chroma planes (128 is neutral, stretched likewise), at most
     160 px long side, also by halving; for gray sources both are all 128. The arrays are fresh for every
     frame: a detector may keep them.
     """

@@ -40,7 +40,7 @@ SOURCES = pa.schema(
         column("codec", pa.string()),
         column("width", pa.int32(), "px", "display width: after rotation and pixel aspect"),
         column("height", pa.int32(), "px", "display height"),
-        column("fps", pa.float64(), "1/s", "mean"),
+        column("fps", pa.float64(), "1/s", "mean; null for images"),
         column("frames", pa.int64(), doc="frames that decoded"),
         column("duration_s", pa.float64(), "s"),
         column("error", pa.string(), doc="null when the source was read whole"),

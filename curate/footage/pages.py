@@ -6,6 +6,7 @@ and looks the same everywhere.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -14,7 +15,7 @@ import numpy as np
 from curate.footage.canvas import Scene, Size, Sprite, View, fill, place
 from curate.footage.faces import talker
 from curate.footage.light import Light, lit
-from curate.footage.textures import Color, Image, paper, rgb, to_image
+from curate.footage.textures import Color, Floats, Image, paper, rgb, to_image
 
 __all__ = ["WORDS", "caption_bar", "page", "paragraph", "slides", "write"]
 
@@ -26,6 +27,21 @@ we measured the water level each day and wrote it down in a table with the wind 
 a good picture asks one question and leaves the answer to whoever stands before it
 """
 WORDS: Final = TEXT.split()
+UP: Final = 3
+PAD: Final = 2 * UP
+
+
+@lru_cache(maxsize=1024)
+def _ink(text: str, height_px: float, bold: bool, serif: bool) -> tuple[Floats, float, float]:
+    """Return the coverage (h, w) of one line, its width and how far below the top its baseline lies (px)."""
+    face = cv2.FONT_HERSHEY_COMPLEX if serif else cv2.FONT_HERSHEY_SIMPLEX
+    scale, thick = height_px * UP / 30.0, max(1, round(height_px * UP / (9 if bold else 16)))
+    (width, tall), below = cv2.getTextSize(text, face, scale, thick)
+    mask = np.zeros((tall + below + 2 * PAD, width + 2 * PAD), np.uint8)
+    cv2.putText(mask, text, (PAD, PAD + tall), face, scale, 255, thick, cv2.LINE_AA)
+    small = (max(1, mask.shape[1] // UP), max(1, mask.shape[0] // UP))
+    ink: Floats = cv2.resize(mask, small, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return ink, width / UP, (tall + PAD) / UP
 
 
 def write(
@@ -39,27 +55,15 @@ def write(
     serif: bool = False,
 ) -> float:
     """Write one line with its baseline at `at` (px), in place; return its width in px."""
-    up = 3
-    face = cv2.FONT_HERSHEY_COMPLEX if serif else cv2.FONT_HERSHEY_SIMPLEX
-    scale = height_px * up / 30.0
-    thick = max(1, round(height_px * up / (9 if bold else 16)))
-    (width, tall), below = cv2.getTextSize(text, face, scale, thick)
-    if not text or width == 0:
-        return 0.0
-    pad = 2 * up
-    mask = np.zeros((tall + below + 2 * pad, width + 2 * pad), np.uint8)
-    cv2.putText(mask, text, (pad, pad + tall), face, scale, 255, thick, cv2.LINE_AA)
-    small = (max(1, mask.shape[1] // up), max(1, mask.shape[0] // up))
-    ink = cv2.resize(mask, small, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    x, y = round(at[0] - pad / up), round(at[1] - (tall + pad) / up)
+    ink, width_px, rise_px = _ink(text, height_px, bold, serif)
+    x, y = round(at[0] - PAD / UP), round(at[1] - rise_px)
     x0, y0 = max(0, x), max(0, y)
-    x1, y1 = min(image.shape[1], x + small[0]), min(image.shape[0], y + small[1])
-    if x1 > x0 and y1 > y0:
+    x1, y1 = min(image.shape[1], x + ink.shape[1]), min(image.shape[0], y + ink.shape[0])
+    if text and x1 > x0 and y1 > y0:
         part = image[y0:y1, x0:x1].astype(np.float32)
         cover = ink[y0 - y : y1 - y, x0 - x : x1 - x, None]
         image[y0:y1, x0:x1] = part * (1 - cover) + rgb(color) * 255 * cover
-    made: float = width / up
-    return made
+    return width_px
 
 
 def paragraph(rng: np.random.Generator, letters: int) -> list[str]:

@@ -193,13 +193,19 @@ class LinearDecoder:
 
     def _demuxed(self) -> Iterator[Packet[VideoStream]]:
         """Yield the packets and last an empty one, which makes the decoder give what it still holds."""
-        try:
-            yield from self._container.demux(self.stream)
-        except av.error.FFmpegError as exc:
-            self._note(None, f"reading failed: {exc.strerror}")
-            flush = cast("Packet[VideoStream]", Packet())
-            flush.stream = self.stream
-            yield flush
+        while True:
+            try:
+                yield from self._container.demux(self.stream)
+            except IndexError:
+                # Damage can make FFmpeg announce a stream that PyAV did not see when it opened the file, and
+                # fails over. That packet is not ours: go on behind it.
+                continue
+            except av.error.FFmpegError as exc:
+                self._note(None, f"reading failed: {exc.strerror}")
+                flush = cast("Packet[VideoStream]", Packet())
+                flush.stream = self.stream
+                yield flush
+            return
 
     def _register(self, packet: Packet[VideoStream], order: int) -> None:
         clean = False

@@ -29,6 +29,7 @@ CHROMA_LONG_PX = 160
 _PLANAR = re.compile(
     r"(yuvj?|yuva)(420|422|444|440|411|410)p(9le|10le|12le|14le|16le)?|gray(9le|10le|12le|14le|16le)?"
 )
+_UPRIGHT = Orientation()
 _BT709, _UNSPECIFIED = 1, 2  # AVColorSpace
 _Samples = npt.NDArray[Any]  # uint8 or uint16
 
@@ -90,7 +91,13 @@ class Shrinker:
         self._reformatter = VideoReformatter()
 
     def planes(self, picture: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
-        """Return (luma_HW, u_hw, v_hw): fresh arrays, 8 bit, full range, stored orientation."""
+        """Return (luma_HW, u_hw, v_hw): fresh arrays, 8 bit, full range, turned as they are shown."""
+        luma, u, v = self._stored_planes(picture)
+        if self._orientation == _UPRIGHT:
+            return luma, u, v
+        return self._orientation.apply(luma), self._orientation.apply(u), self._orientation.apply(v)
+
+    def _stored_planes(self, picture: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
         layout = self._layout_of(picture)
         if not layout.planar:
             picture = self._reformatter.reformat(

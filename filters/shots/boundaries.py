@@ -14,6 +14,8 @@ from curate.frames import Boundary, Transition
 __all__ = ["Boundaries", "Found"]
 
 _SAME_CUT_FRAMES = 2
+_LEAST_FRAMES = 3
+"""of a gradual transition"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,10 @@ class Boundaries:
 
     def add(self, new: Found, blank_frames: int) -> None:
         """Fit `new` among what was found; blanks of up to `blank_frames` join fades."""
-        # Where the frame rate changes, a window may reach further back than was promised.
-        new = replace(new, end=max(new.end, self.settled), start=max(new.start, self.settled))
+        # What was released before its time cannot be merged with any more.
+        new = replace(new, end=max(new.end, self.settled))
+        if new.start < new.end + (0 if new.kind == "hard" else _LEAST_FRAMES):
+            return
         others: list[Found] = []
         for old in reversed(self._found):
             old_left, new_left = _settle(old, new, blank_frames)
@@ -51,18 +55,22 @@ class Boundaries:
                 others.append(old_left)
         self._found = sorted([*others, new], key=lambda f: (f.end, f.start))
 
-    def release(self, before: int, blank_frames: int) -> list[Boundary]:
-        """Return what ends before frame `before`, where nothing that is still to come begins."""
+    def release(self, before: int, overdue: int, blank_frames: int) -> list[Boundary]:
+        """Return what nothing that is still to come, from frame `before` on, can change.
+
+        What ends before frame `overdue` is returned in any case, so that the delay is bounded.
+        """
         out: list[Boundary] = []
         while self._found:
             first = self._found[0]
-            if first.start + (blank_frames if first.blank_after else _SAME_CUT_FRAMES) >= before:
+            room = blank_frames if first.blank_after else _SAME_CUT_FRAMES
+            if first.start + room >= before and first.end >= overdue:
                 break
             out.append(self._boundary(self._found.pop(0), blank_frames))
+            self.settled = max(self.settled, first.start)
         limit = min(before, self._found[0].end) if self._found else before
         # The first fade-in may yet reach back to frame 0.
-        if limit > 2 * blank_frames:
-            self.settled = max(self.settled, limit)
+        self.settled = max(self.settled, limit if limit > 2 * blank_frames else 0, overdue)
         return out
 
     def finish(self, frames: int, blank_frames: int) -> list[Boundary]:
@@ -70,8 +78,9 @@ class Boundaries:
         out = [self._boundary(found, blank_frames) for found in self._found]
         if self._found:
             last = self._found[-1]
-            if last.kind == "fade" and last.blank_after and frames - last.start <= blank_frames:
-                out[-1] = Boundary(out[-1].end_frame, frames, "fade")
+            rest = blank_frames if last.blank_after else _SAME_CUT_FRAMES
+            if last.kind != "hard" and frames - last.start <= rest:
+                out[-1] = Boundary(out[-1].end_frame, frames, last.kind)
         self._found = []
         self.settled = frames
         return out

@@ -1,8 +1,8 @@
 """The shot detector: looks for candidates as frames come, judges them when their neighbourhood is complete.
 
 A frame is judged about two seconds after it came: as a cut, by its jump from the frame before, and as the
-centre of a gradual transition. What was accepted then waits for its neighbours (see `boundaries`). Delay at
-most four seconds (at frame rates of 10 and more) and 256 frames; memory a few megabytes.
+centre of a gradual transition. What was accepted then waits for its neighbours (see `boundaries`). The delay
+is at most 4 s and 240 frames, and 24 frames where that is longer; memory a few megabytes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ __all__ = ["ShotDetector", "ShotOptions"]
 
 _BLANK_STD = 6.0
 """gray levels: a frame with less contrast shows nothing"""
+_DELAY_S = 4.0
+_LEAST_DELAY_FRAMES = 24
+_MOST_DELAY_FRAMES = 240
+_DIMMER = 1.003
+"""contrast of a frame over that of the next, from which a fade goes on"""
 _WIPE_STEPS = 0.5
 _WIPE_ORDER = 0.15
 _STEPS, _ORDER = (gradual.FEATURES.index(name) for name in ("pixel_steps", "step_order"))
@@ -70,7 +75,9 @@ class ShotDetector:
         halves = history.halves()
         self._advance(halves, history.end - 2 * halves[-1] - MARGIN)
         # A transition judged next may end 1.5 half windows before its centre.
-        return self._boundaries.release(self._judged - 3 * halves[-1] // 2 - 1, self._blank_frames())
+        before = self._judged - 3 * halves[-1] // 2 - 1
+        delay = round(min(_MOST_DELAY_FRAMES, max(_LEAST_DELAY_FRAMES, _DELAY_S * history.fps)))
+        return self._boundaries.release(before, history.end - delay, self._blank_frames())
 
     def finish(self) -> Sequence[Boundary]:
         """Return what is left at the end of the source."""
@@ -120,13 +127,30 @@ class ShotDetector:
         reach = 3 * (span.last - span.first) // 4
         end = max(found.end_frame + offset, centre - reach)
         start = min(found.start_frame + offset, centre + reach)
-        before, after = (_is_blank(self._history.frame(i)) for i in (end - 1, start))
+        before, after = (_contrast(self._history.frame(i)) < _BLANK_STD for i in (end - 1, start))
+        if before and after:
+            # Nothing to be seen turns into nothing.
+            return
+        if after:
+            end = self._fade_from(end, -1, offset)
+        elif before:
+            start = self._fade_from(start - 1, 1, offset + len(span.frames) - 1) + 1
         kind = _kind(features, before or after)
         self._boundaries.add(Found(end, start, kind, sure, before, after), self._blank_frames())
 
+    def _fade_from(self, index: int, step: int, last: int) -> int:
+        """Follow a slow fade from frame `index` away from the blank, as long as the contrast grows."""
+        here = _contrast(self._history.frame(index))
+        while index != last:
+            there = _contrast(self._history.frame(index + step))
+            if there < here * _DIMMER:
+                break
+            index, here = index + step, there
+        return index
 
-def _is_blank(frame: TinyFrame) -> bool:
-    return float(frame.tiny_hw.std()) < _BLANK_STD
+
+def _contrast(frame: TinyFrame) -> float:
+    return float(frame.tiny_hw.std())
 
 
 def _kind(features: Floats, blank: bool) -> Transition:

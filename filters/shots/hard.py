@@ -31,7 +31,8 @@ _DUPLICATE = 0.1
 """gray levels: a frame this close to its predecessor repeats it (frame rates converted by repetition)"""
 
 GLANCE = (
-    "luma", "chroma", "near_less", "near_more", "far_less", "far_more", "median", "first", "second", "third",
+    "luma", "chroma", "near_less", "near_more", "far_less", "far_more", "median",
+    "first", "second", "third",
     "repeats", "held_most", "held_least",
     "cross_least", "cross_mean", "inner_most", "block", "back",
     "q25", "q50", "q75", "q95", "unchanged", "spread", "histogram", "histogram_centred",

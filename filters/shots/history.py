@@ -14,7 +14,7 @@ __all__ = ["MARGIN", "History"]
 
 MARGIN = 8
 """frames that a transition's surroundings reach beyond twice its half window"""
-_MOST_HALF = 56
+_MOST_HALF = 52
 """frames: the longest half window, so that memory and delay stay bounded at any frame rate"""
 _LEAST_STRAIGHT = 12.0
 """gray levels: straight net change below which no transition is looked for"""
