@@ -17,11 +17,12 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps -e .
 	touch $@
 
-# Of the rendered corpus, some files are broken on purpose: a quarter may fail.
+# Of the rendered corpus, some files are broken on purpose (a quarter may fail) and most shots are short.
 demo: setup
 ifeq ($(INPUT),)
 	$(BIN)/curate footage $(OUTPUT)/footage
-	$(BIN)/curate run --input $(OUTPUT)/footage --output $(OUTPUT)/run --max-failures 25%
+	$(BIN)/curate run --input $(OUTPUT)/footage --output $(OUTPUT)/run --max-failures 25% \
+		--set split.min_s=1.2 --set split.sample_every_s=0.4
 else
 	$(BIN)/curate run --input "$(INPUT)" --output $(OUTPUT)/run
 endif
@@ -39,7 +40,8 @@ lint: setup
 bench: setup
 ifeq ($(INPUT),)
 	$(BIN)/curate footage runs/footage
-	$(BIN)/curate bench decode runs/footage/clean
+	$(BIN)/curate bench split runs/footage/truth.csv runs/footage
+	$(BIN)/curate bench decode runs/footage/drive.mp4 runs/footage/hd.mp4 runs/footage/montage.mp4
 else
 	$(BIN)/curate bench decode "$(INPUT)"
 endif

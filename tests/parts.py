@@ -50,7 +50,7 @@ class MeanLuma:
     provides: ClassVar[pa.Schema] = pa.schema([column("mean_luma", pa.float64(), "0–255")])
     Options: ClassVar[type[Options]] = Options
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, _options: Options) -> None:
         self._means: dict[int, float] = {}
 
     def push(self, frame: SmallFrame) -> None:

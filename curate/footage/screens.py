@@ -72,6 +72,20 @@ def _document(rng: np.random.Generator, size: Size, body: float) -> Image:
     return document
 
 
+def _pop_up(frame: Image, body: float) -> None:
+    """Open a dialog with its shadow in the middle of a screen, in place."""
+    height, width = frame.shape[:2]
+    box_w, box_h = int(0.36 * width), int(0.26 * height)
+    box = _window(box_w, box_h, "Save changes?", dark=False)
+    write(box, "Keep the edits in shots.py", (box_w * 0.08, box_h * 0.5), body * 0.75, (0.2, 0.2, 0.2))
+    button = (int(0.55 * box_w), int(0.65 * box_h)), (int(0.92 * box_w), int(0.88 * box_h))
+    cv2.rectangle(box, *button, (40, 110, 220), -1)
+    write(box, "Keep", (box_w * 0.65, box_h * 0.81), body * 0.75, (1, 1, 1))
+    shade = frame[int(0.34 * height) :, int(0.34 * width) :][:box_h, :box_w]
+    shade //= 2
+    frame[int(0.33 * height) :, int(0.33 * width) :][:box_h, :box_w] = box
+
+
 def desktop(size: Size, seed: int, light: Light) -> Scene:
     """A screen recording: a wandering cursor, code being typed, a page that scrolls, windows popping up."""
     width, height = size
@@ -125,26 +139,7 @@ def desktop(size: Size, seed: int, light: Light) -> Scene:
             int(0.12 * height) : int(0.12 * height) + right_h, int(0.58 * width) : int(0.58 * width) + right_w
         ] = reader
         if 2.0 < time_s % 6.0 < 4.0:
-            box_w, box_h = int(0.36 * width), int(0.26 * height)
-            box = _window(box_w, box_h, "Save changes?", dark=False)
-            write(
-                box, "Keep the edits in shots.py", (box_w * 0.08, box_h * 0.5), body * 0.75, (0.2, 0.2, 0.2)
-            )
-            cv2.rectangle(
-                box,
-                (int(0.55 * box_w), int(0.65 * box_h)),
-                (int(0.92 * box_w), int(0.88 * box_h)),
-                (40, 110, 220),
-                -1,
-            )
-            write(box, "Keep", (box_w * 0.65, box_h * 0.81), body * 0.75, (1, 1, 1))
-            shade = frame[
-                int(0.34 * height) : int(0.34 * height) + box_h, int(0.34 * width) : int(0.34 * width) + box_w
-            ]
-            shade //= 2
-            frame[
-                int(0.33 * height) : int(0.33 * height) + box_h, int(0.33 * width) : int(0.33 * width) + box_w
-            ] = box
+            _pop_up(frame, body)
         hop = time_s / 1.3 + 0.1 * seed
         a, b = stops[int(hop) % 12], stops[(int(hop) + 1) % 12]
         part = min(1.0, (hop % 1.0) / 0.5)

@@ -48,7 +48,11 @@ def test_the_packaged_pipelines_are_plans() -> None:
         ("where: mean_luma > 10", "where: mean_luma > 10; drop table clips", "one condition"),
         ("parts:SampleCount", "parts:SampleCont", "has no 'SampleCont'"),
         ("parts:SampleCount", "sample_count", "unknown stage 'sample_count'"),
-        ("parts:SampleCount", "parts:NeedsNothingThere", "needs 'motion_totl', which nothing before it provides"),
+        (
+            "parts:SampleCount",
+            "parts:NeedsNothingThere",
+            "needs 'motion_totl', which nothing before it provides",
+        ),
         ('{"parts:SampleCount": {}}', '{"parts:SampleCount": {}, split: {}}', "'split' must be alone"),
         ("parts:Picky", "parts:SampleCount", "column 'sample_count' is already written by score"),
         ("passes:", "pases:", r"small\.pases: unknown key"),
@@ -75,7 +79,11 @@ def test_a_value_can_be_overridden_by_its_short_or_whole_path(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("setting", "words"),
-    [("splt.max_s=9", "did you mean 'split'"), ("split.max=9", "unknown key 'max'"), ("split.max_s", "key=value")],
+    [
+        ("splt.max_s=9", "did you mean 'split'"),
+        ("split.max=9", "unknown key 'max'"),
+        ("split.max_s", "key=value"),
+    ],
 )
 def test_a_wrong_override_is_refused(tmp_path: Path, setting: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):

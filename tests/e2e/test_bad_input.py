@@ -15,7 +15,11 @@ small:
   passes:
     split:
       stages:
-        split: {min_s: 1.5, sample_every_s: 0.5, detector: {"parts:JumpDetector": {}}, signals: {"parts:MeanLuma": {}}}
+        split:
+          min_s: 1.5
+          sample_every_s: 0.5
+          detector: {"parts:JumpDetector": {}}
+          signals: {"parts:MeanLuma": {}}
   select: {name: main}
 """
 

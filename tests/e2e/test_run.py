@@ -1,4 +1,4 @@
-"""`curate run` over small videos: what it makes, what it does not do again, and what it does about trouble."""
+"""`curate run` over small videos: what it makes, what it does not do again, what it does about trouble."""
 
 from __future__ import annotations
 
@@ -274,7 +274,7 @@ def test_json_lines_tell_the_same(bench: Bench) -> None:
     code, text = bench("--log-json")
     assert code == 0
     events = [json.loads(line) for line in text.splitlines()]
-    assert [e["event"] for e in events][0] == "start"
+    assert next(e["event"] for e in events) == "start"
     funnel = events[-1]
     assert funnel["event"] == "funnel"
     assert funnel["clips"] == len(rows(bench.run, "clips")) == 9
