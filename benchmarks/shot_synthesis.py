@@ -346,7 +346,7 @@ def _glow(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
     for i in range(start, len(frames)):
         age = (i - start + 1) / length
         strength = float(np.exp(-max(0.0, i - start - length) / fall))
-        cloud = strength / (1 + np.exp((distance - reach * min(1.0, age) ** 0.5) / soft))
+        cloud = strength / (1 + np.exp(np.clip((distance - reach * min(1.0, age) ** 0.5) / soft, -50, 50)))
         lit, u, v = _lit(frames[i], 1 + scene * strength * min(1.0, age), 0)
         small = cv2.resize(cloud, u.shape[::-1], interpolation=cv2.INTER_AREA)
         u, v = (
@@ -405,8 +405,10 @@ def _stutter(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
     return out[: len(frames)]
 
 
-_DISTURBANCES = (_flash, _flash, _lamp, _lamp, _caption, _caption, _occluder, _occluder, _whip, _zoom, _shake,
-                 _freeze, _strobe, _stutter, _stutter, _pan, _pan, _glow, _glow, _glow, _focus, _window)  # fmt: skip
+_DISTURBANCES = (
+    _flash, _flash, _lamp, _lamp, _caption, _caption, _occluder, _occluder, _whip, _zoom, _shake, _freeze,
+    _strobe, _stutter, _stutter, _pan, _pan, _glow, _glow, _glow, _focus, _window,
+)  # fmt: skip
 
 
 def _disturb(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:

@@ -111,7 +111,8 @@ def validate(model: type[M], data: Any, where: str) -> M:
             fields = _fields_at(model, loc[:-1])
             raise ConfigError(f"{path}: unknown key {loc[-1]!r}; {nearest(loc[-1], fields)}") from exc
         message = error["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{path}: {message} (found {error['input']!r})") from exc
+        found = "" if isinstance(error["input"], (dict, list)) else f" (found {error['input']!r})"
+        raise ConfigError(f"{path}: {message}{found}") from exc
 
 
 def _fields_at(model: type[BaseModel], loc: Sequence[str]) -> list[str]:

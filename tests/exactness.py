@@ -15,13 +15,13 @@ __all__ = ["inexact_clips"]
 
 
 def digest(frame: av.VideoFrame) -> str:
-    """Return a hash of the visible samples of every plane."""
+    """Return a hash of the visible samples of every plane, every fourth line: enough to know a frame by."""
     hasher = hashlib.blake2b(digest_size=16)
     for plane in frame.planes:
         rows = np.frombuffer(memoryview(plane), np.uint8)[: plane.line_size * plane.height]
         rows = rows.reshape(plane.height, plane.line_size)
         sample_bytes = 2 if any(c.bits > 8 for c in frame.format.components) else 1
-        hasher.update(np.ascontiguousarray(rows[:, : plane.width * sample_bytes]).tobytes())
+        hasher.update(np.ascontiguousarray(rows[::4, : plane.width * sample_bytes]).tobytes())
     return hasher.hexdigest()
 
 

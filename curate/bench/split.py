@@ -149,12 +149,15 @@ def half_of(file: str) -> int:
     The source is what stands before `--` (files of one project resemble each other); for Panda-70M, whose
     files come from as many videos, it is the file.
     """
-    source = file if file.startswith("Panda-70M") else file.split("--")[0]
+    source = file if file.startswith("Panda-70M") else file.split("--", maxsplit=1)[0]
     return hashlib.sha256(source.encode()).digest()[0] % 2
 
 
 def read_truth(path: Path) -> list[Truth]:
-    """Return the rows with exact truth. Raises InputError: no such file, or a column is missing or malformed."""
+    """Return the rows with exact truth.
+
+    Raises InputError: no such file, or a column is missing or malformed.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as lines:
             return [_truth(row) for row in csv.DictReader(lines) if row["cut_truth"] == "exact"]
@@ -192,10 +195,8 @@ def match(
     false = [c for c in left if not any(a - tolerance <= c <= b + tolerance for a, b in truth.gradual)]
     spans = [*transitions, *((c, c) for c in cuts)]
     gradual_missed = [(a, b) for a, b in truth.gradual if not any(_touch(s, (a, b)) for s in spans)]
-    gradual_false = [
-        s for s in transitions
-        if not any(_touch(s, g) for g in truth.gradual) and not any(s[0] - 1 <= c <= s[1] + 1 for c in truth.hard)
-    ]  # fmt: skip
+    marked = [*truth.gradual, *((c - tolerance, c + tolerance) for c in truth.hard)]
+    gradual_false = [s for s in transitions if not any(_touch(s, m) for m in marked)]
     # `last` is still mixed; a shot that starts on it or before holds a part of the transition.
     gradual_left = [
         (a, b) for a, b in truth.gradual if not any(s[0] <= a + 2 and s[1] >= b - 2 for s in transitions)
@@ -314,9 +315,13 @@ def _transnet(frames: Iterable[SmallFrame]) -> list[Boundary]:
 
 
 def render_split(bench: SplitBench) -> list[RenderableType]:
-    """Return tables: every detector; the first detector's halves; its misses and false hits by file."""
+    """Return tables: every detector, the first one also by halves of the sources; its errors by file."""
     ours = bench.detectors[0]
-    out: list[RenderableType] = [_scores(bench), Text("")]
+    legend = (
+        "gradual: ranges found; extra: transitions where none is marked; left: ranges partly left in clips; "
+        "clean: clean files and traps that were cut; ms: CPU a frame"
+    )
+    out: list[RenderableType] = [_scores(bench), Text(legend, style="dim"), Text("")]
     for detector in bench.detectors:
         for file in detector.disturbed:
             where = ", ".join([*map(str, file.false), *(f"{a}–{b}" for a, b in file.gradual_false)])
@@ -328,18 +333,30 @@ def render_split(bench: SplitBench) -> list[RenderableType]:
 
 def _scores(bench: SplitBench) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    for name in ("F1", "precision", "recall", "found", "false", "missed", "gradual", "extra", "left in clips",
-                 "clean cut", "CPU ms/frame"):  # fmt: skip
-        table.add_column(name, justify="right")
+    table.add_column("", no_wrap=True)
+    for name in (
+        "F1",
+        "prec.",
+        "recall",
+        "hits",
+        "false",
+        "missed",
+        "gradual",
+        "extra",
+        "left",
+        "clean",
+        "ms",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
     ours = bench.detectors[0]
     rows = [(d.name, d) for d in bench.detectors]
-    rows[1:1] = [(f"  half {half} of the sources", ours.half(half)) for half in (0, 1)]
+    rows[1:1] = [(f"  half {half}", ours.half(half)) for half in (0, 1)]
     for name, detector in rows:
         hits, false, missed = detector.counts
         found, every = detector.gradual
         table.add_row(
-            name, f"{detector.f1:.3f}", f"{hits / max(1, hits + false):.3f}", f"{hits / max(1, hits + missed):.3f}",
+            name, f"{detector.f1:.3f}",
+            f"{hits / max(1, hits + false):.3f}", f"{hits / max(1, hits + missed):.3f}",
             str(hits), str(false), str(missed), f"{found}/{every}",
             str(sum(len(f.gradual_false) for f in detector.files)),
             str(sum(len(f.gradual_left) for f in detector.files)),

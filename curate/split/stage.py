@@ -44,7 +44,7 @@ class SplitOptions(Options):
     def _consistent(self) -> SplitOptions:
         if self.max_s < self.min_s:
             raise ValueError(f"max_s ({self.max_s}) is below min_s ({self.min_s})")
-        if self.sample_every_s > self.min_s / 3:
+        if 3 * self.sample_every_s > self.min_s * (1 + 1e-9):
             raise ValueError(
                 f"sample_every_s ({self.sample_every_s}) is above min_s / 3 ({self.min_s / 3:.3g}): "
                 "the shortest clip would have fewer than three samples"

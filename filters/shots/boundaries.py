@@ -39,9 +39,10 @@ class Boundaries:
         """no boundary that is still to come ends before this frame index"""
 
     def add(self, new: Found, blank_frames: int) -> None:
-        """Fit `new` among what was found; blanks of up to `blank_frames` join fades."""
+        """Fit `new` among what was found; a blank of up to `blank_frames` belongs to the fades beside it."""
+        leader = new.blank_before and new.end <= blank_frames
         # What was released before its time cannot be merged with any more.
-        new = replace(new, end=max(new.end, self.settled))
+        new = replace(new, end=max(0 if leader else new.end, self.settled))
         if new.start < new.end + (0 if new.kind == "hard" else _LEAST_FRAMES):
             return
         others: list[Found] = []
@@ -66,7 +67,7 @@ class Boundaries:
             room = blank_frames if first.blank_after else _SAME_CUT_FRAMES
             if first.start + room >= before and first.end >= overdue:
                 break
-            out.append(self._boundary(self._found.pop(0), blank_frames))
+            out.append(_boundary(self._found.pop(0)))
             self.settled = max(self.settled, first.start)
         limit = min(before, self._found[0].end) if self._found else before
         # The first fade-in may yet reach back to frame 0.
@@ -75,7 +76,7 @@ class Boundaries:
 
     def finish(self, frames: int, blank_frames: int) -> list[Boundary]:
         """Return all that is left at the end of a source of so many frames."""
-        out = [self._boundary(found, blank_frames) for found in self._found]
+        out = [_boundary(found) for found in self._found]
         if self._found:
             last = self._found[-1]
             rest = blank_frames if last.blank_after else _SAME_CUT_FRAMES
@@ -85,11 +86,9 @@ class Boundaries:
         self.settled = frames
         return out
 
-    def _boundary(self, found: Found, blank_frames: int) -> Boundary:
-        leader = (
-            found.kind == "fade" and found.blank_before and found.end <= blank_frames and self.settled == 0
-        )
-        return Boundary(0 if leader else found.end, found.start, found.kind)
+
+def _boundary(found: Found) -> Boundary:
+    return Boundary(found.end, found.start, found.kind)
 
 
 def _settle(old: Found, new: Found, blank_frames: int) -> tuple[Found | None, Found | None]:

@@ -38,7 +38,7 @@ _STEPS, _ORDER = (gradual.FEATURES.index(name) for name in ("pixel_steps", "step
 class ShotOptions(Options):
     """How sure the detector must be. Lower finds more and errs more."""
 
-    hard_threshold: float = Field(default=0.5, gt=0, lt=1)
+    hard_threshold: float = Field(default=0.65, gt=0, lt=1)
     """probability from which a jump is a cut"""
     gradual_threshold: float = Field(default=0.8, gt=0, lt=1)
     """probability from which a gradual change is a dissolve, fade or wipe"""

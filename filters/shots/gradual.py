@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -81,6 +82,7 @@ class Ramp:
     """first frame of the new state, counted in the window"""
 
 
+@lru_cache(maxsize=64)
 def half_frames(fps: float, most: int) -> tuple[int, ...]:
     """Return the half lengths of the windows in frames, rising, without repeats, at most `most`."""
     return tuple(sorted({min(most, max(3, round(s * fps))) for s in HALVES_S}))
@@ -100,10 +102,12 @@ def ramp(span: Span) -> Ramp:
         np.float32
     )
     first, last = span.first, span.last
-    a, v = x[first], x[last] - x[first]
+    x -= x[first].copy()
+    v = x[last]
     length = float(v @ v) + 1e-3
-    share = (x - a) @ v / length
-    error = np.sqrt(np.mean((x - a - share[:, None] * v) ** 2, 1) / (length / len(v)))
+    share = x @ v / length
+    # The mixture is a projection: what it leaves is the rest of the squared distance.
+    error = np.sqrt(np.maximum(np.einsum("tn,tn->t", x, x) / length - share**2, 0))
     middle = first + int(np.argmin(np.abs(share[first : last + 1] - 0.5)))
     low, high = middle, middle
     while low > 0 and share[low] > 0.1:

@@ -41,7 +41,8 @@ GLANCE = (
 """names of the features that are had without optical flow"""
 FEATURES = (
     *GLANCE,
-    "warped", "warped_more", "warped_share", "warped_kept", "warped_kept_less", "warped_median", "warped_cells",
+    "warped", "warped_more", "warped_share", "warped_kept", "warped_kept_less", "warped_median",
+    "warped_cells",
     "flow", "flow_more", "rough", "rough_more",
 )  # fmt: skip
 

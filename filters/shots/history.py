@@ -49,8 +49,9 @@ class History:
         gap = tiny = path = 0.0
         if self._frames:
             last = self._frames[-1]
-            gap = luma_distance(last, frame) + chroma_distance(last, frame)
-            tiny = tiny_distance(last, frame)
+            chroma = chroma_distance(last, frame)
+            gap = luma_distance(last, frame) + chroma
+            tiny = tiny_distance(last, frame, chroma)
             path = self._path[-1] + tiny
         self._frames.append(frame)
         self._gaps.append(gap)
@@ -75,7 +76,7 @@ class History:
 
     def halves(self) -> tuple[int, ...]:
         """Return the half windows, in frames, at the present frame rate."""
-        return half_frames(self.fps, _MOST_HALF)
+        return half_frames(float(round(self.fps)), _MOST_HALF)
 
     def gap(self, index: int) -> Gap | None:
         """Return the gap before frame `index` if it stands out of its neighbours."""

@@ -59,6 +59,7 @@ def chroma_distance(a: TinyFrame, b: TinyFrame) -> float:
     return float(cv2.norm(a.chroma_2hw, b.chroma_2hw, cv2.NORM_L1)) / a.chroma_2hw.size
 
 
-def tiny_distance(a: TinyFrame, b: TinyFrame) -> float:
-    """Return the mean absolute difference of the tiny luma planes plus that of the chroma planes."""
-    return float(cv2.norm(a.tiny_hw, b.tiny_hw, cv2.NORM_L1)) / a.tiny_hw.size + chroma_distance(a, b)
+def tiny_distance(a: TinyFrame, b: TinyFrame, chroma: float | None = None) -> float:
+    """Return the mean absolute difference of the tiny luma planes plus that of chroma, if it is known."""
+    luma = float(cv2.norm(a.tiny_hw, b.tiny_hw, cv2.NORM_L1)) / a.tiny_hw.size
+    return luma + (chroma_distance(a, b) if chroma is None else chroma)

@@ -79,7 +79,7 @@ def frames_of(pictures: Iterable[Picture], fps: float = 25.0) -> list[SmallFrame
 def detect(
     pictures: Iterable[Picture], fps: float = 25.0, options: ShotOptions | None = None
 ) -> list[Boundary]:
-    """Run the detector and check what it promises: order, no overlap, nothing before what it called settled."""
+    """Run the detector and check what it promises: order, no overlap, nothing before what was settled."""
     detector = ShotDetector(options or ShotOptions())
     out: list[Boundary] = []
     settled = 0
@@ -121,7 +121,7 @@ def test_finds_a_jump_cut_before_a_still_camera() -> None:
 
 @pytest.mark.parametrize("length", [8, 15, 30])
 def test_a_dissolve_lies_between_two_shots(length: int) -> None:
-    a, b = shot(5, 60 + length), shot(6, 60 + length)
+    a, b = shot(5, 60 + length, speed=0.3), shot(6, 60 + length, speed=0.3)
     footage = a[:60] + dissolve(a[60:], b[:length]) + b[length:]
     (found,) = detect(footage)
     assert found.kind == "dissolve"

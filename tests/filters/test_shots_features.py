@@ -55,7 +55,7 @@ def test_light_explains_gain_and_offset_but_not_another_picture() -> None:
 def test_detail_does_not_see_light() -> None:
     x = texture(3)
     dimmed = cv2.convertScaleAbs(x, alpha=0.6)
-    assert np.abs(detail(x) - detail(dimmed)).mean() < 0.1 * np.abs(detail(x)).mean()
+    assert np.abs(detail(x) - detail(dimmed)).mean() < 0.25 * np.abs(detail(x)).mean()
 
 
 def test_warping_undoes_motion_and_cannot_undo_a_cut() -> None:
