@@ -138,7 +138,13 @@ def _look(rng: Random, frames: list[Planes]) -> list[Planes]:
 
 
 def _wear(rng: Random, frames: list[Planes]) -> list[Planes]:
-    """Wear a whole edit: noise, JPEG blocks, letterbox."""
+    """Wear a whole edit: pale or no colour, noise, JPEG blocks, letterbox."""
+    if rng.random() < 0.35:
+        colour = float(rng.choice([0, 0, rng.uniform(0.1, 0.9)]))
+        frames = [
+            (y, *(cv2.convertScaleAbs(c, alpha=colour, beta=128 * (1 - colour)) for c in (u, v)))
+            for y, u, v in frames
+        ]
     if rng.random() < 0.25:
         sigma = rng.uniform(1, 6)
         frames = [

@@ -6,14 +6,16 @@ that `shot_synthesis` makes of their single shots, and writes the weights. With 
 from one half of the sources, as `curate bench split` divides them, and scores the candidates of the other.
 
 Negatives of real clips that a judge trained on the synthetic edits alone is very sure of are left out and
-listed: most are cuts that the truth lacks. Deterministic; about ten minutes and 6 GB for 80 clips.
+listed: most are cuts that the truth lacks. Deterministic; about five minutes and 6 GB for 80 clips.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from boosting import fit
 from shot_examples import Examples, Marks, examples_of, tiny_frames
 from shot_synthesis import Shot, edit
 
-from curate.bench.split import Truth, half_of, read_truth
+from curate.bench.scoring import Truth, half_of, read_truth
 from curate.frames import SmallFrame
 from curate.video import open_video
 from filters.shots import gradual, hard
@@ -36,6 +38,10 @@ _REAL_WEIGHT = 3.0
 _SURE_OF_ERROR = 0.97
 _SHORTEST_SHOT = 12
 _GLANCES = {"hard": len(hard.GLANCE), "gradual": len(gradual.GLANCE)}
+
+
+_SHOTS: list[Shot] = []
+"""of the worker processes"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ def _shots(truth: Truth, frames: Sequence[SmallFrame]) -> Iterator[Shot]:
             yield Shot(truth.file, *planes, fps)
 
 
-def _videos(truths: Iterable[Truth], clips: Path, edits: int) -> list[Video]:
+def _videos(truths: Iterable[Truth], clips: Path, edits: int, jobs: int) -> list[Video]:
     """Return the candidates of the clips and of so many edits of their shots."""
     videos, shots = [], []
     for truth in truths:
@@ -77,11 +83,17 @@ def _videos(truths: Iterable[Truth], clips: Path, edits: int) -> list[Video]:
         videos.append(Video(truth.file, _candidates(frames, marks)))
         if len(frames) > 1:
             shots += _shots(truth, frames)
-    for number in range(edits):
-        made = edit(np.random.default_rng(number), shots, 8)
-        marks = Marks(made.hard, [(a, b) for a, b, _ in made.gradual], made.unsure)
-        videos.append(Video(None, _candidates(made.small_frames(), marks)))
+    # Forked workers share the shots, which are too many to send.
+    with ProcessPoolExecutor(jobs, get_context("fork"), _SHOTS.extend, (shots,)) as pool:
+        videos += pool.map(_edited, range(edits), chunksize=4)
     return videos
+
+
+def _edited(number: int) -> Video:
+    """Return the candidates of the edit with this number."""
+    made = edit(np.random.default_rng(number), _SHOTS, 8)
+    marks = Marks(made.hard, [(a, b) for a, b, _ in made.gradual], made.unsure)
+    return Video(None, _candidates(made.small_frames(), marks))
 
 
 def _candidates(frames: Sequence[SmallFrame], marks: Marks) -> dict[str, Examples]:
@@ -166,14 +178,15 @@ def main() -> None:
     parser.add_argument("clips", type=Path)
     parser.add_argument("--half", type=int, choices=(0, 1), help="learn from this half of the sources alone")
     parser.add_argument("--edits", type=int, default=1000, help="synthetic edits")
+    parser.add_argument("--jobs", type=int, default=2, help="processes that make edits")
     parser.add_argument("--output", type=Path, default=Path("filters/shots/weights.npz"))
     arguments = parser.parse_args()
     truths = [t for t in read_truth(arguments.truth) if (arguments.clips / t.file).exists()]
     seen = [t for t in truths if arguments.half in {None, half_of(t.file)}]
     unseen = [t for t in truths if t not in seen]
-    videos = _videos(seen, arguments.clips, arguments.edits)
+    videos = _videos(seen, arguments.clips, arguments.edits, arguments.jobs)
     judges = {kind: train(videos, kind) for kind in _GLANCES}
-    others = _videos(unseen, arguments.clips, arguments.edits // 10) if unseen else []
+    others = _videos(unseen, arguments.clips, arguments.edits // 10, arguments.jobs) if unseen else []
     for kind, judge in judges.items():
         _report(judge, videos, kind, "learnt")
         if others:

@@ -45,15 +45,20 @@ class Boundaries:
         new = replace(new, end=max(0 if leader else new.end, self.settled))
         if new.start < new.end + (0 if new.kind == "hard" else _LEAST_FRAMES):
             return
-        others: list[Found] = []
-        for old in reversed(self._found):
+        others = list(self._found)
+        place = 0
+        while place < len(others):
+            old = others[place]
             old_left, new_left = _settle(old, new, blank_frames)
             if new_left is None:
                 # The new one lost, and changes nothing that came before.
                 return
-            new = new_left
-            if old_left is not None:
-                others.append(old_left)
+            if (old_left, new_left) == (old, new):
+                place += 1
+                continue
+            # What has grown may meet those that it has passed.
+            others[place : place + 1] = [] if old_left is None else [old_left]
+            new, place = new_left, 0
         self._found = sorted([*others, new], key=lambda f: (f.end, f.start))
 
     def release(self, before: int, overdue: int, blank_frames: int) -> list[Boundary]:

@@ -38,9 +38,9 @@ _STEPS, _ORDER = (gradual.FEATURES.index(name) for name in ("pixel_steps", "step
 class ShotOptions(Options):
     """How sure the detector must be. Lower finds more and errs more."""
 
-    hard_threshold: float = Field(default=0.65, gt=0, lt=1)
+    hard_threshold: float = Field(default=0.7, gt=0, lt=1)
     """probability from which a jump is a cut"""
-    gradual_threshold: float = Field(default=0.8, gt=0, lt=1)
+    gradual_threshold: float = Field(default=0.85, gt=0, lt=1)
     """probability from which a gradual change is a dissolve, fade or wipe"""
     blank_s: float = Field(default=0.5, ge=0, le=1)
     """a fade-out and the next fade-in are one transition when the blank between is at most this long;

@@ -14,7 +14,11 @@ small:
   passes:
     split:
       stages:
-        split: {min_s: 1.5, sample_every_s: 0.5, detector: {"parts:JumpDetector": {}}, signals: {"parts:MeanLuma": {}}}
+        split:
+          min_s: 1.5
+          sample_every_s: 0.5
+          detector: {"parts:JumpDetector": {}}
+          signals: {"parts:MeanLuma": {}}
     score:
       where: mean_luma > 10
       stages: {"parts:SampleCount": {}}

@@ -48,7 +48,7 @@ def test_every_file_comes_out_as_expected(run: Path, truth: dict[str, dict[str, 
                 assert copy or short or row["error"] is None, (name, row["error"])
                 assert copy or short or name in with_clips, name
                 assert name not in failed, failed[name]
-                assert copy or row["frames"] == expected["frames"], name
+                assert copy or expected["frames"] in (None, row["frames"]), name
             case "partial":
                 assert row["error"], name
                 assert failed[name]["error"] == "SourceError", failed[name]

@@ -8,16 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from curate.bench.split import (
-    DetectorBench,
-    SplitBench,
-    Truth,
-    bench_split,
-    half_of,
-    match,
-    read_truth,
-    render_split,
-)
+from curate.bench.scoring import DetectorBench, Truth, half_of, match, read_truth
+from curate.bench.split import SplitBench, bench_split, render_split
 from curate.frames import Boundary
 from shards.errors import InputError
 
