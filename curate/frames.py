@@ -6,7 +6,7 @@ Full-size RGB is never made for them. Implementations live in `filters` and are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -59,6 +59,9 @@ class Detector(Protocol):
 
     version: ClassVar[int]
     Options: ClassVar[type[Options]]
+
+    def digests(self) -> Mapping[str, str]:
+        """Return name → digest of each model file that decides the boundaries."""
 
     @property
     def settled(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,6 +29,9 @@ class JumpDetector:
         self._jump = options.jump  # type: ignore[attr-defined]
         self._last: float | None = None
         self.settled = 0
+
+    def digests(self) -> Mapping[str, str]:
+        return {}
 
     def push(self, frame: SmallFrame) -> Sequence[Boundary]:
         mean = float(frame.luma_HW.mean())

@@ -155,7 +155,9 @@ def match(
     spans = [*transitions, *((c, c) for c in cuts)]
     gradual_missed = [(a, b) for a, b in truth.gradual if not any(_touch(s, (a, b)) for s in spans)]
     marked = [*truth.gradual, *((c - tolerance, c + tolerance) for c in truth.hard)]
-    gradual_false = [s for s in transitions if not any(_touch(s, m) for m in marked)]
+    # A transition that begins or ends the source divides nothing.
+    within = [s for s in transitions if s[0] > 0 and s[1] < frames]
+    gradual_false = [s for s in within if not any(_touch(s, m) for m in marked)]
     # `last` is still mixed; a shot that starts on it or before holds a part of the transition.
     gradual_left = [
         (a, b) for a, b in truth.gradual if not any(s[0] <= a + 2 and s[1] >= b - 2 for s in transitions)

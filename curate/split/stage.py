@@ -96,12 +96,13 @@ class Split:
         return pa.schema(fields)
 
     def digests(self) -> Mapping[str, str]:
-        """Return what besides the options decides the results: each part's version and defaults."""
+        """Return what besides the options decides the results: each part's version, defaults and models."""
         parts = {"detector": (self._detector, self._detector_options), **self._signals}
-        return {
+        versions = {
             name: json.dumps([cls.__qualname__, cls.version, options.model_dump(mode="json")], sort_keys=True)
             for name, (cls, options) in parts.items()
         }
+        return versions | dict(self._detector(self._detector_options).digests())
 
     def eyes(self) -> Eyes:
         """Return a detector and signals for one source."""

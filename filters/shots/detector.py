@@ -7,7 +7,7 @@ is at most 4 s and 240 frames, and 24 frames where that is longer; memory a few 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import Field
@@ -19,7 +19,7 @@ from filters.shots.boundaries import Boundaries, Found
 from filters.shots.compare import Floats
 from filters.shots.history import MARGIN, History
 from filters.shots.planes import TinyFrame, shrink
-from filters.shots.trees import load_judge
+from filters.shots.trees import load_judge, weights_digest
 
 __all__ = ["ShotDetector", "ShotOptions"]
 
@@ -60,6 +60,10 @@ class ShotDetector:
         self._like: TinyFrame | None = None
         self._measured = 0
         self._judged = 1
+
+    def digests(self) -> Mapping[str, str]:
+        """Return the digest of the judges' weights."""
+        return {"weights.npz": weights_digest()}
 
     @property
     def settled(self) -> int:

@@ -7,6 +7,7 @@ one sees only the features that are cheap to have and dismisses most candidates;
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from filters.shots.compare import Floats
 
-__all__ = ["Forest", "Judge", "forest_of", "load_judge"]
+__all__ = ["Forest", "Judge", "forest_of", "load_judge", "weights_digest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,19 @@ def forest_of(arrays: Mapping[str, npt.NDArray[np.generic]], name: str) -> Fores
 
 
 @cache
+def _packaged() -> bytes:
+    return (files("filters.shots") / "weights.npz").read_bytes()
+
+
+def weights_digest() -> str:
+    """Return the hex SHA-256 of the packaged weights."""
+    return hashlib.sha256(_packaged()).hexdigest()
+
+
+@cache
 def load_judge(name: Literal["hard", "gradual"]) -> Judge:
     """Return a judge of the packaged weights."""
-    data = (files("filters.shots") / "weights.npz").read_bytes()
-    with np.load(BytesIO(data), allow_pickle=False) as arrays:
+    with np.load(BytesIO(_packaged()), allow_pickle=False) as arrays:
         return Judge(
             forest_of(arrays, f"{name}_glance"),
             float(arrays[f"{name}_floor"]),

@@ -44,6 +44,7 @@ def test_hits_within_a_gradual_range_are_not_false_and_find_it() -> None:
     part = match(truth, [Boundary(30, 42, "dissolve")], 100, 0.0)
     assert (part.gradual_missed, part.gradual_left) == ((), ((20, 40),))
     assert match(truth, [Boundary(50, 60, "wipe")], 100, 0.0).gradual_false == ((50, 60),)
+    assert match(truth, [Boundary(0, 9, "fade"), Boundary(90, 100, "fade")], 100, 0.0).gradual_false == ()
 
 
 def test_nothing_found_where_nothing_is_is_perfect() -> None:
