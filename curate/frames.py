@@ -8,37 +8,113 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from curate.records import Options, Row
 
-__all__ = ["Boundary", "Detector", "Plane", "Signal", "SmallFrame", "Transition"]
+__all__ = ["Boundary", "Detector", "Plane", "Pyramid", "Signal", "SmallFrame", "Transition", "half", "halve"]
 
 Plane = npt.NDArray[np.uint8]
 Transition = Literal["hard", "dissolve", "fade", "wipe"]
 
 
-@dataclass(frozen=True, slots=True)
+def half(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the plane at half its size by 2x2 means; an odd last row or column is left out."""
+    height, width = plane.shape
+    even = plane[: height & ~1 or 1, : width & ~1 or 1]
+    small: npt.NDArray[Any] = cv2.resize(
+        even, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA
+    )
+    return small
+
+
+def halve(plane: npt.NDArray[Any], long_px: int) -> npt.NDArray[Any]:
+    """Return the plane halved until its long side is at most `long_px`; it may be `plane` itself."""
+    while max(plane.shape) > long_px:
+        plane = half(plane)
+    return plane
+
+
+class Pyramid:
+    """One plane at its size and halved again and again, in full range; each is computed when first asked for.
+
+    Stretching limited to full range costs more than halving does, so it is done last, on what is wanted.
+    """
+
+    __slots__ = ("_levels", "_shown", "_stretch")
+
+    def __init__(self, plane: Plane, stretch: tuple[float, float] | None = None) -> None:
+        """Take a plane and the (scale, offset) that makes it full range; None if it is."""
+        self._levels = [plane]
+        self._shown: dict[int, Plane] = {}
+        self._stretch = stretch
+
+    def at_most(self, long_px: int) -> Plane:
+        """Return the plane halved until its long side is at most `long_px`, 0–255."""
+        levels, level = self._levels, 0
+        while max(levels[level].shape) > long_px:
+            level += 1
+            if level == len(levels):
+                levels.append(half(levels[-1]))
+        if self._stretch is None:
+            return levels[level]
+        if level not in self._shown:
+            scale, offset = self._stretch
+            self._shown[level] = cv2.addWeighted(levels[level], scale, levels[level], 0.0, offset)
+        return self._shown[level]
+
+    @property
+    def whole(self) -> Plane:
+        """The plane at its own size, 0–255."""
+        return self.at_most(max(self._levels[0].shape))
+
+
+# ITU-R BT.601/709: luma 16 to 235, chroma 16 to 240 about 128. (scale, offset) to full range.
+_STRETCH_LUMA = (255 / 219, -16 * 255 / 219)
+_STRETCH_CHROMA = (255 / 224, 128 - 128 * 255 / 224)
+
+
 class SmallFrame:
     """One decoded frame, shrunk by halving until its long side is at most 320 px.
 
-    `luma_HW` is the decoder's own luma (8 bit; limited range is stretched to 0–255), turned as it is shown,
-    in storage pixels. `u_hw` and `v_hw` are the chroma planes (128 is neutral, stretched likewise), at most
-    160 px long side, also by halving; for gray sources both are all 128. The arrays are fresh for every
-    frame: a detector may keep them.
+    The luma is the decoder's own, turned as it is shown, in storage pixels; the chroma planes (128 is
+    neutral) are at most 160 px long, also by halving; for gray sources both are all 128. All is 8 bit and
+    full range: 0–255. The arrays are fresh for every frame: a detector may keep them.
     """
 
-    index: int
-    """counted from 0 in display order over the decodable frames"""
-    time_s: float
-    """presentation time on the source's clock; strictly rising"""
-    luma_HW: Plane
-    u_hw: Plane
-    v_hw: Plane
+    __slots__ = ("index", "luma", "time_s", "u", "v")
+
+    def __init__(
+        self, index: int, time_s: float, luma_HW: Plane, u_hw: Plane, v_hw: Plane, *, limited: bool = False
+    ) -> None:
+        """Take the planes; `limited` says that they are in limited range."""
+        self.index = index
+        """counted from 0 in display order over the decodable frames"""
+        self.time_s = time_s
+        """presentation time on the source's clock; strictly rising"""
+        self.luma = Pyramid(luma_HW, _STRETCH_LUMA if limited else None)
+        self.u = Pyramid(u_hw, _STRETCH_CHROMA if limited else None)
+        self.v = Pyramid(v_hw, _STRETCH_CHROMA if limited else None)
+
+    @property
+    def luma_HW(self) -> Plane:
+        """The luma at its full small size."""
+        return self.luma.whole
+
+    @property
+    def u_hw(self) -> Plane:
+        """The blue-difference chroma at its full small size."""
+        return self.u.whole
+
+    @property
+    def v_hw(self) -> Plane:
+        """The red-difference chroma at its full small size."""
+        return self.v.whole
 
 
 @dataclass(frozen=True, slots=True)

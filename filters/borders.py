@@ -81,8 +81,8 @@ class BordersSignal:
     provides: ClassVar[pa.Schema] = pa.schema(
         [
             column("black_share", pa.float64(), "1", "share of the frames measured that are all black"),
-            column("letterbox_share", pa.float64(), "1", "share of the stored height in black bars"),
-            column("pillarbox_share", pa.float64(), "1", "share of the stored width in black bars"),
+            column("letterbox_share", pa.float64(), "1", "share of the height in black bars"),
+            column("pillarbox_share", pa.float64(), "1", "share of the width in black bars"),
         ]
     )
 

@@ -22,23 +22,10 @@ from curate.records import Options, Row
 from filters.track import Track
 from shards.schemas import column
 
-__all__ = ["FrozenSignal", "block_means", "frozen_share", "largest_change"]
+__all__ = ["FrozenSignal", "frozen_share", "largest_change"]
 
-_BLOCKS = 56
-
-
-def block_means(luma_HW: Plane) -> Plane:
-    """Return the means of square blocks: the plane (uint8) halved until its long side is at most 56.
-
-    A small plane of 161 to 320 px gives 28 to 56 blocks along the long side, each 4 or 8 px wide.
-    """
-    means = luma_HW
-    height, width = means.shape
-    while max(height, width) > _BLOCKS:
-        even = means[: height & ~1 or 1, : width & ~1 or 1]
-        height, width = max(1, height // 2), max(1, width // 2)
-        means = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
-    return means
+_BLOCKS_PX = 56
+"""A small plane of 161 to 320 px gives 28 to 56 block means along the long side, each of 4 or 8 px."""
 
 
 def largest_change(a_hw: Plane, b_hw: Plane) -> int:
@@ -96,7 +83,7 @@ class FrozenSignal:
 
     def push(self, frame: SmallFrame) -> None:
         """Take the next frame: it continues the run of equal frames, or begins one."""
-        means = block_means(frame.luma_HW)
+        means = frame.luma.at_most(_BLOCKS_PX)
         if self._reference is None or largest_change(self._reference, means) > self._options.change:
             self._reference = means
             self._run += 1

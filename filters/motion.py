@@ -1,10 +1,10 @@
 """How much the picture moves, in frame diagonals a second: dense optical flow over a fixed time.
 
 Time and not frames: a clip has the same motion at 24, 30 and 60 frames a second, and where frames are
-doubled. Diagonals and not pixels: the same motion at every size. Six pairs a second, 1/15 s apart, each
+doubled. Diagonals and not pixels: the same motion at every size. Four pairs a second, 1/15 s apart, each
 wholly within the clip, on a luma plane of 160 px.
 
-Cost: 0.2 ms a pair, 0.04 ms a frame at 30 frames a second. DIS at its `ultrafast` preset on 160 px is within
+Cost: 0.2 ms a pair, 0.03 ms a frame at 30 frames a second. DIS at its `ultrafast` preset on 160 px is within
 10 % of the speed of a panned texture from 0.002 to 1.25 diagonals a second; `fast` on 320 px costs nine times
 as much and is no better. Beyond that it loses hold and reads 0.4 to 1: fast still, but not how fast.
 """
@@ -51,11 +51,20 @@ def flow_plane(luma_HW: Plane) -> Plane:
     uint8 in, uint8 out. One size for all pictures: on a larger plane the same motion reads faster.
     """
     height, width = luma_HW.shape
+    if max(height, width) == _FLOW_LONG_PX and min(height, width) >= _FLOW_SHORT_PX:
+        return luma_HW
     scale = max(_FLOW_LONG_PX / max(height, width), _FLOW_SHORT_PX / min(height, width))
     size = round(width * scale), round(height * scale)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     plane: Plane = cv2.resize(luma_HW, size, interpolation=how)
     return plane
+
+
+def _nearest(frame: SmallFrame) -> Plane:
+    """Return the halved plane if it is what `flow_plane` makes, else the whole: half the cost, same result."""
+    halved = frame.luma.at_most(_FLOW_LONG_PX)
+    fits = max(halved.shape) == _FLOW_LONG_PX and min(halved.shape) >= _FLOW_SHORT_PX
+    return halved if fits else frame.luma_HW
 
 
 def measure_flow(flow_HW2: Flow, dt_s: float) -> PairMotion:
@@ -81,9 +90,8 @@ class MotionOptions(Options):
     """When the flow is measured."""
 
     # Not a multiple of the periods in which frames are doubled (6 of 30, 5 of 30, 2): with 0.2 s, pairs would
-    # always meet the same phase of 25 in 30, and read 20 % too much. With this, what a pattern adds or takes
-    # is at most 9 % over clips of 3 s, at every phase of 24 and 25 in 30 and 60, 8 in 24 and others.
-    every_s: float = Field(0.158, gt=0, description="one pair of frames about every so often")
+    # always meet the same phase of 25 in 30, and read 40 % wrong; tests hold the common patterns to 10 %.
+    every_s: float = Field(0.237, gt=0, description="one pair of frames about every so often")
     # A whole number of frames at 15, 30 and 60 a second; the same 0.08 s at 25 and 50.
     apart_s: float = Field(1 / 15, gt=0, description="time between the two frames of a pair, at least")
 
@@ -126,13 +134,13 @@ class MotionSignal:
             index, time_s, first = self._first
             if frame.time_s - time_s < self._apart_s:
                 return
-            plane = flow_plane(frame.luma_HW)
+            plane = flow_plane(_nearest(frame))
             if plane.shape == first.shape:
                 flow: Flow = self._dis.calc(first, plane, None)
                 self._pairs.add(index, frame.index, measure_flow(flow, frame.time_s - time_s))
             self._first = None
         if self._cadence.due(frame.time_s):
-            plane = flow_plane(frame.luma_HW) if plane is None else plane
+            plane = flow_plane(_nearest(frame)) if plane is None else plane
             self._first = frame.index, frame.time_s, plane
 
     def summary(self, start_frame: int, end_frame: int) -> Row:

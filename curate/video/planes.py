@@ -18,10 +18,10 @@ import numpy.typing as npt
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from curate.frames import Plane
+from curate.frames import Plane, SmallFrame, halve
 from curate.video.geometry import Orientation
 
-__all__ = ["Shrinker", "halve", "read_plane"]
+__all__ = ["Shrinker", "read_plane"]
 
 LUMA_LONG_PX = 320
 CHROMA_LONG_PX = 160
@@ -34,30 +34,12 @@ _BT709, _UNSPECIFIED = 1, 2  # AVColorSpace
 _Samples = npt.NDArray[Any]  # uint8 or uint16
 
 
-def halve(plane: _Samples, long_px: int) -> _Samples:
-    """Return the plane halved by 2x2 means until its long side is at most `long_px`.
-
-    An odd last row or column is left out. The result may be a view of `plane`.
-    """
-    height, width = plane.shape
-    while max(height, width) > long_px:
-        even = plane[: height & ~1 or 1, : width & ~1 or 1]
-        height, width = max(1, height // 2), max(1, width // 2)
-        plane = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
-    return plane
-
-
 def read_plane(plane: VideoPlane, width: int, height: int, wide: bool) -> _Samples:
     """Return a view of the plane's samples, shape (height, width), without the padding of its lines."""
     dtype = np.uint16 if wide else np.uint8
     line = plane.line_size // np.dtype(dtype).itemsize
     samples: _Samples = np.frombuffer(memoryview(plane), dtype)
     return samples[: line * height].reshape(height, line)[:, :width]
-
-
-# ITU-R BT.601/709: luma 16 to 235, chroma 16 to 240 about 128. (scale, offset) to full range.
-_STRETCH_LUMA = (255 / 219, -16 * 255 / 219)
-_STRETCH_CHROMA = (255 / 224, 128 - 128 * 255 / 224)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +72,8 @@ class Shrinker:
         self._layout = _Layout(False, 8, False, False)
         self._reformatter = VideoReformatter()
 
-    def planes(self, picture: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
-        """Return (luma_HW, u_hw, v_hw): fresh arrays, 8 bit, full range, turned as they are shown."""
-        luma, u, v = self._stored_planes(picture)
-        if self._orientation == _UPRIGHT:
-            return luma, u, v
-        return self._orientation.apply(luma), self._orientation.apply(u), self._orientation.apply(v)
-
-    def _stored_planes(self, picture: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
+    def small(self, picture: av.VideoFrame, index: int, time_s: float) -> SmallFrame:
+        """Return the frame shrunk, turned as it is shown."""
         layout = self._layout_of(picture)
         if not layout.planar:
             picture = self._reformatter.reformat(
@@ -109,13 +85,15 @@ class Shrinker:
             )
             layout = _Layout(True, 8, True, False)
         stored = picture.planes
-        luma = _small(stored[0], LUMA_LONG_PX, layout, _STRETCH_LUMA)
-        if not layout.chroma:
+        luma = _shrunk(stored[0], LUMA_LONG_PX, layout)
+        if layout.chroma:
+            u, v = (_shrunk(plane, CHROMA_LONG_PX, layout) for plane in stored[1:3])
+        else:
             height, width = (max(1, side // 2) for side in luma.shape)
-            return luma, np.full((height, width), 128, np.uint8), np.full((height, width), 128, np.uint8)
-        u = _small(stored[1], CHROMA_LONG_PX, layout, _STRETCH_CHROMA)
-        v = _small(stored[2], CHROMA_LONG_PX, layout, _STRETCH_CHROMA)
-        return luma, u, v
+            u = v = np.full((height, width), 128, np.uint8)
+        if self._orientation != _UPRIGHT:
+            luma, u, v = (self._orientation.apply(plane) for plane in (luma, u, v))
+        return SmallFrame(index, time_s, luma, u, v, limited=layout.limited)
 
     def jpeg(self, picture: av.VideoFrame, width_px: int, height_px: int, quality: int) -> bytes:
         """Return a JPEG of the given display size: oriented, square pixels, full-range BT.601 (JFIF)."""
@@ -151,13 +129,9 @@ def _matrix(picture: av.VideoFrame) -> Colorspace | None:
     return Colorspace.ITU709 if picture.height >= 720 else Colorspace.ITU601
 
 
-def _small(plane: VideoPlane, long_px: int, layout: _Layout, stretch: tuple[float, float]) -> Plane:
+def _shrunk(plane: VideoPlane, long_px: int, layout: _Layout) -> Plane:
     samples = halve(read_plane(plane, plane.width, plane.height, layout.bits > 8), long_px)
     if layout.bits > 8:
         samples = cv2.convertScaleAbs(samples, alpha=2.0 ** (8 - layout.bits))
-    if layout.limited:
-        scale, offset = stretch
-        samples = cv2.addWeighted(samples, scale, samples, 0.0, offset)
-    elif samples.base is not None:
-        samples = samples.copy()
-    return samples
+    # What was not halved is still the decoder's memory, which the next frame will use.
+    return samples if samples.base is None else samples.copy()

@@ -76,8 +76,7 @@ class Frame:
 
     def small(self) -> SmallFrame:
         """Return the frame shrunk by halving; see `SmallFrame`."""
-        luma, u, v = self._shrinker.planes(self._picture)
-        return SmallFrame(self.index, self.time_s, luma, u, v)
+        return self._shrinker.small(self._picture, self.index, self.time_s)
 
     def jpeg(self, short_side_px: int, quality: int) -> bytes:
         """Return a JPEG as it is shown: rotated, square pixels, short side at most `short_side_px`."""

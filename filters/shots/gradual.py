@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
@@ -83,6 +83,7 @@ class Ramp:
 
 
 @lru_cache(maxsize=64)
+@cache
 def half_frames(fps: float, most: int) -> tuple[int, ...]:
     """Return the half lengths of the windows in frames, rising, without repeats, at most `most`."""
     return tuple(sorted({min(most, max(3, round(s * fps))) for s in HALVES_S}))

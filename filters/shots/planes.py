@@ -12,8 +12,7 @@ from typing import cast
 
 import cv2
 
-from curate.frames import Plane, SmallFrame
-from curate.video.planes import halve
+from curate.frames import Plane, SmallFrame, halve
 
 __all__ = ["TinyFrame", "chroma_distance", "luma_distance", "shrink", "tiny_distance"]
 
@@ -37,11 +36,12 @@ class TinyFrame:
 
 def shrink(frame: SmallFrame, like: TinyFrame | None) -> TinyFrame:
     """Return the planes of `frame`; sizes follow `like` where a stream changes its resolution."""
-    small = cast(Plane, halve(frame.luma_HW, SMALL_PX))
-    chroma = cast(Plane, cv2.vconcat([halve(frame.u_hw, TINY_PX), halve(frame.v_hw, TINY_PX)]))
+    small = frame.luma.at_most(SMALL_PX)
+    chroma = cast(Plane, cv2.vconcat([frame.u.at_most(TINY_PX), frame.v.at_most(TINY_PX)]))
     if like is not None and small.shape != like.small_HW.shape:
         small, chroma = _resized(small, like.small_HW), _resized(chroma, like.chroma_2hw)
-    return TinyFrame(frame.index, frame.time_s, small, cast(Plane, halve(small, TINY_PX)), chroma)
+        return TinyFrame(frame.index, frame.time_s, small, cast(Plane, halve(small, TINY_PX)), chroma)
+    return TinyFrame(frame.index, frame.time_s, small, frame.luma.at_most(TINY_PX), chroma)
 
 
 def _resized(plane: Plane, like: Plane) -> Plane:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from rendered import scene
 
+from curate.frames import Plane, halve
 from curate.video.geometry import Orientation
-from curate.video.planes import Shrinker, halve
+from curate.video.planes import Shrinker
 
 FORMATS = [
     "yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p12le", "yuv420p16le",
@@ -40,11 +41,16 @@ def test_long_side(size: tuple[int, int], expected: tuple[int, int]) -> None:
     assert halve(np.zeros(size, np.uint8), 320).shape == expected
 
 
+def small_planes(shrinker: Shrinker, frame: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
+    small = shrinker.small(frame, 0, 0.0)
+    return small.luma_HW, small.u_hw, small.v_hw
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_formats_agree(name: str) -> None:
     shrinker = Shrinker(Orientation())
-    luma, u, v = shrinker.planes(picture(name))
-    reference = shrinker.planes(picture("yuvj420p"))
+    luma, u, v = small_planes(shrinker, picture(name))
+    reference = small_planes(shrinker, picture("yuvj420p"))
     assert luma.shape == (100, 200)
     assert all(
         plane.dtype == np.uint8 and plane.flags.owndata and plane.flags.writeable for plane in (luma, u, v)
@@ -63,11 +69,11 @@ def test_limited_range_is_stretched() -> None:
     frame = av.VideoFrame(64, 64, "yuv420p")
     for index, value in enumerate((235, 16, 240)):
         frame.planes[index].update(bytes([value]) * frame.planes[index].buffer_size)
-    luma, u, v = Shrinker(Orientation()).planes(frame)
+    luma, u, v = small_planes(Shrinker(Orientation()), frame)
     assert (luma.max(), u.max(), v.min()) == (255, 0, 255)
     frame.planes[0].update(bytes([3]) * frame.planes[0].buffer_size)
     frame.planes[1].update(bytes([128]) * frame.planes[1].buffer_size)
-    luma, u, _ = Shrinker(Orientation()).planes(frame)
+    luma, u, _ = small_planes(Shrinker(Orientation()), frame)
     assert (luma.max(), u.min(), u.max()) == (0, 128, 128)
 
 
