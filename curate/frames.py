@@ -26,10 +26,10 @@ Transition = Literal["hard", "dissolve", "fade", "wipe"]
 def half(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the plane at half its size by 2x2 means; an odd last row or column is left out."""
     height, width = plane.shape
-    even = plane[: height & ~1 or 1, : width & ~1 or 1]
-    small: npt.NDArray[Any] = cv2.resize(
-        even, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA
-    )
+    if (height | width) & 1:
+        plane = plane[: height & ~1 or 1, : width & ~1 or 1]
+    size = (width >> 1 or 1, height >> 1 or 1)
+    small: npt.NDArray[Any] = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
     return small
 
 
@@ -46,18 +46,20 @@ class Pyramid:
     Stretching limited to full range costs more than halving does, so it is done last, on what is wanted.
     """
 
-    __slots__ = ("_levels", "_shown", "_stretch")
+    __slots__ = ("_levels", "_long_px", "_shown", "_stretch")
 
     def __init__(self, plane: Plane, stretch: tuple[float, float] | None = None) -> None:
         """Take a plane and the (scale, offset) that makes it full range; None if it is."""
         self._levels = [plane]
+        self._long_px = max(plane.shape)
         self._shown: dict[int, Plane] = {}
         self._stretch = stretch
 
     def at_most(self, long_px: int) -> Plane:
         """Return the plane halved until its long side is at most `long_px`, 0–255."""
+        # A halved side is rounded down, as a shift does; this runs for every frame many times.
         levels, level = self._levels, 0
-        while max(levels[level].shape) > long_px:
+        while self._long_px >> level > long_px:
             level += 1
             if level == len(levels):
                 levels.append(half(levels[-1]))
@@ -71,7 +73,7 @@ class Pyramid:
     @property
     def whole(self) -> Plane:
         """The plane at its own size, 0–255."""
-        return self.at_most(max(self._levels[0].shape))
+        return self.at_most(self._long_px)
 
 
 # ITU-R BT.601/709: luma 16 to 235, chroma 16 to 240 about 128. (scale, offset) to full range.

@@ -70,7 +70,7 @@ def bars_share(profiles: list[Profile]) -> float:
 class BordersOptions(Options):
     """When borders are looked for."""
 
-    every_s: float = Field(0.5, gt=0, description="one frame about every so often")
+    every_s: float = Field(0.8, gt=0, description="one frame about every so often")
 
 
 class BordersSignal:

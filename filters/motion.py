@@ -61,7 +61,7 @@ def flow_plane(luma_HW: Plane) -> Plane:
 
 
 def _nearest(frame: SmallFrame) -> Plane:
-    """Return the halved plane if it is what `flow_plane` makes, else the whole: half the cost, same result."""
+    """Return the halved plane if `flow_plane` would make just that, else the whole."""
     halved = frame.luma.at_most(_FLOW_LONG_PX)
     fits = max(halved.shape) == _FLOW_LONG_PX and min(halved.shape) >= _FLOW_SHORT_PX
     return halved if fits else frame.luma_HW

@@ -111,7 +111,7 @@ def measure_chroma(u_hw: Plane, v_hw: Plane) -> Chroma:
 class QualityOptions(Options):
     """When quality is measured."""
 
-    every_s: float = Field(0.5, gt=0, description="one frame about every so often")
+    every_s: float = Field(0.8, gt=0, description="one frame about every so often")
 
 
 class QualitySignal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from math import log
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from curate.frames import Plane
 from filters.shots.planes import TinyFrame
 
-__all__ = ["Floats", "Warp", "correlation", "detail", "histogram", "level", "light", "warp"]
+__all__ = ["Floats", "Warp", "correlation", "detail", "histogram", "level", "light", "upper_median", "warp"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -27,6 +28,12 @@ _LEAST_FLOW_PX = 16
 def level(distance: float) -> float:
     """Return the logarithm of a distance in gray levels, flat below the noise: differences are ratios."""
     return log(distance + _NOISE)
+
+
+def upper_median(values: npt.NDArray[Any]) -> float:
+    """Return the middle value, the upper one of two. `np.median` loads numpy.ma: 0.1 s at the first cut."""
+    flat = values.ravel()
+    return float(np.partition(flat, flat.size // 2)[flat.size // 2])
 
 
 def histogram(plane: Plane) -> Floats:
@@ -89,7 +96,7 @@ def warp(a: TinyFrame, b: TinyFrame) -> Warp:
     cells = cv2.resize(residual, (16, 9), interpolation=cv2.INTER_AREA)
     return Warp(
         float(residual.mean()),
-        float(np.median(residual)),
+        upper_median(residual),
         float(np.mean(cells > 12)),
         correlation(detail(x), detail(warped)),
         float(np.abs(flow).mean()),

@@ -18,7 +18,7 @@ from functools import cache, lru_cache
 import cv2
 import numpy as np
 
-from filters.shots.compare import Floats, correlation, detail, histogram, level, light, warp
+from filters.shots.compare import Floats, correlation, detail, histogram, level, light, upper_median, warp
 from filters.shots.planes import TinyFrame, luma_distance, tiny_distance
 
 __all__ = [
@@ -184,7 +184,7 @@ def _pixels(span: Span) -> list[float]:
     cells = cv2.resize(change, (8, 6), interpolation=cv2.INTER_AREA)
     steps = np.abs(np.diff(stack, axis=0))
     # Of pixels that change: the share of their largest step, and how far apart in time these are.
-    moved = change > max(8.0, float(np.median(change)))
+    moved = change > max(8.0, upper_median(change))
     if not moved.any():
         return [0.0, 0.0, 0.0, 0.0]
     concentration = float(np.mean(steps.max(0)[moved] / (steps.sum(0)[moved] + 1)))

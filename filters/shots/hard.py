@@ -64,14 +64,14 @@ def reach_frames(fps: float) -> int:
 
 
 def stands_out(gaps: Sequence[float], at: int) -> bool:
-    """Return whether gap `at` is worth a glance: above a level and 1.4 of its neighbours' median."""
+    """Return whether gap `at` is worth a glance: above a level and 1.5 of its neighbours' median."""
     here = gaps[at]
     if here < 1.0:
         return False
     around = sorted(
         g for g in (*gaps[max(0, at - NEAR) : at], *gaps[at + 1 : at + 1 + NEAR]) if g > _DUPLICATE
     )
-    return not around or here > 1.4 * around[len(around) // 2]
+    return not around or here > 1.5 * around[len(around) // 2]
 
 
 def glance(gap: Gap) -> Floats:
