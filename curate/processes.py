@@ -23,14 +23,15 @@ _PR_SET_PDEATHSIG = 1
 class Child:
     """A spawned process and the pipe to it.
 
-    `target(connection, *args)` runs in the child and ends when the pipe does.
+    `target(connection, *args)` runs in the child and ends when the pipe does. A `leaf` has no children of its
+    own, and is ended when the interpreter that started it ends, even if nobody closed it.
     """
 
-    def __init__(self, target: Callable[..., None], *args: object, name: str) -> None:
+    def __init__(self, target: Callable[..., None], *args: object, name: str, leaf: bool = False) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=_enter, args=(os.getpid(), target, theirs, args), name=name, daemon=False
+            target=_enter, args=(os.getpid(), target, theirs, args), name=name, daemon=leaf
         )
         self._process.start()
         theirs.close()

@@ -116,7 +116,7 @@ class Decoder:
                 raise DecodeLimitError(f"the decoder stood still for stall_limit_s ({stall_s:g} s)")
 
     def _spawn(self) -> Child:
-        return Child(_serve, self._options, self._limits.address_space, name="curate-decoder")
+        return Child(_serve, self._options, self._limits.address_space, name="curate-decoder", leaf=True)
 
     def close(self) -> None:
         """End the child; safe at any time."""
