@@ -68,6 +68,9 @@ def main() -> None:
         code = 0
     if code == INTERRUPTED:
         _complain("interrupted; run the same command again to go on")
+        sys.stdout.flush()
+        # At once: a worker that was just being started would be waited for. It dies with this process.
+        os._exit(INTERRUPTED)
     sys.exit(code or 0)
 
 

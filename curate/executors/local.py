@@ -32,17 +32,19 @@ class LocalExecutor:
     def submit(self, task: Task) -> None:
         """Start a task on an idle worker or a new one."""
         while self._idle:
-            child = self._idle.pop()
+            # Busy before it has the task: wherever Ctrl-C comes in between, `close` knows the child.
+            self._busy[child := self._idle[-1]] = task
+            self._idle.pop()
             try:
                 child.send(task)
             except OSError:
+                del self._busy[child]
                 child.close()
                 continue
-            self._busy[child] = task
             return
         child = Child(serve, self._spec, name="curate-worker")
-        child.send(task)
         self._busy[child] = task
+        child.send(task)
 
     def wait(self, timeout_s: float) -> Sequence[Event]:
         """Return what has happened, after at most `timeout_s`."""
@@ -70,6 +72,7 @@ class LocalExecutor:
         for child in self._busy:
             child.close()
         for child in self._idle:
-            child.close(patience_s=_GOODBYE_S)
+            if child not in self._busy:
+                child.close(patience_s=_GOODBYE_S)
         self._busy.clear()
         self._idle.clear()
