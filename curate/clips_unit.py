@@ -2,12 +2,15 @@
 
 A part that is already there is kept: only admitted clips that it lacks are computed, and the new part is the
 union, in the order of the clips table. So a widened `where`, or clips that a retried split brought, cost
-their own work only. Memory: the rows of one unit, and the samples of one batch of clips.
+their own work only. Several threads may each run a unit; a stage computes for one of them at a time, unless
+it is `concurrent`. Memory, for each unit in flight: its rows, and the samples of one batch of clips.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 from typing import Any
 
@@ -38,16 +41,16 @@ class ClipsRunner:
         pass_: PassPlan,
         earlier: Sequence[PassPlan],
         storage: Storage,
-        report: Callable[[Progress], None],
     ) -> None:
         self._pass = pass_
         self._earlier = earlier
         self._storage = storage
-        self._report = report
         self._stages: dict[str, Stage] = {}
+        self._turns: dict[str, AbstractContextManager[object]] = {}
         try:
             for plan in pass_.stages:
                 stage = self._stages[plan.name] = plan.cls(plan.options)
+                self._turns[plan.name] = nullcontext() if stage.concurrent else threading.Lock()
                 stage.setup()
         except BaseException:
             self.close()
@@ -59,7 +62,7 @@ class ClipsRunner:
             stage.close()
         self._stages.clear()
 
-    def run(self, task: Task) -> Done:
+    def run(self, task: Task, report: Callable[[Progress], None]) -> Done:
         """Bring the unit's part up to date and commit it, unless the task is to try one source alone."""
         unit, seconds = task.unit.id, Tally()
         started_s = perf_counter()
@@ -82,7 +85,9 @@ class ClipsRunner:
             and task.only in (None, row["source_uri"])
         ]
         for start in range(0, len(missing), BATCH_CLIPS):
-            self._compute(task, missing[start : start + BATCH_CLIPS], kept, failed, seconds)
+            batch = missing[start : start + BATCH_CLIPS]
+            self._compute(task, batch, kept, failed, seconds)
+            report(Progress({"clips": len(batch)}))
         if task.only is not None:
             return Done({}, {})
         order = [str(row["clip_id"]) for row in clips]
@@ -159,9 +164,16 @@ class ClipsRunner:
         cache: dict[str, tuple[Sample, ...]] = {}
         for name, stage in self._stages.items():
             clips = [self._clip(merged[ident], cache) for ident in alive]
-            started_s = perf_counter()
-            outcomes = _checked(stage, name, clips, stage.process(clips)) if clips else []
-            seconds[name] += perf_counter() - started_s
+            if "samples" in stage.needs:
+                # Before the stage's turn: what one unit reads hides behind what another one computes.
+                started_s = perf_counter()
+                for clip in clips:
+                    clip.samples()
+                seconds["read"] += perf_counter() - started_s
+            with self._turns[name]:
+                started_s = perf_counter()
+                outcomes = _checked(stage, name, clips, stage.process(clips)) if clips else []
+                seconds[name] += perf_counter() - started_s
             surviving = []
             for ident, outcome in zip(alive, outcomes, strict=True):
                 if isinstance(outcome, Failure):
@@ -176,7 +188,6 @@ class ClipsRunner:
             alive = surviving
         for ident in alive:
             kept[ident] = list(provided[ident])
-        self._report(Progress({"clips": len(rows)}))
 
     def _clip(self, row: Row, cache: dict[str, tuple[Sample, ...]]) -> Clip:
         ident = str(row["clip_id"])

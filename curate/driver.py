@@ -10,23 +10,31 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 
 from curate.commit import failures_path
-from curate.executors.base import Died, Executor, Progress
+from curate.executors.base import (
+    Died,
+    Event,
+    Executor,
+    Loaded,
+    LoadFailed,
+    NotBegun,
+    Note,
+    Progress,
+    TaskEvent,
+)
 from curate.plan import PassPlan, Plan
 from curate.progress import Reporter
 from curate.schedule import Schedule
 from curate.tally import Tally
 from curate.tasks import Done, Task, TaskFailed
 from curate.units import Unit
+from curate.versions import package_versions
 from shards import tables
 from shards.errors import CurateError
 from shards.run import Part, PassInfo, RunFiles, RunInfo
 
 __all__ = ["RunFailedError", "Totals", "committed_units", "describe_run", "drive"]
-
-_PACKAGES = ("cogcurate", "av", "opencv-python-headless", "numpy", "pyarrow", "duckdb", "pydantic")
 
 
 class RunFailedError(CurateError):
@@ -59,20 +67,10 @@ def describe_run(plan: Plan, units: Sequence[Unit], before: RunInfo | None) -> R
         passes={p.name: PassInfo(p.fingerprint, p.tables, p.reads, p.where) for p in plan.passes},
         pipeline={"name": plan.pipeline, **plan.resolved},
         units=tuple(unit.id for unit in units),
-        versions=_versions(),
+        versions=package_versions(),
         host={"system": platform.system(), "machine": platform.machine()},
         purged=before.purged if before else (),
     )
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def committed_units(run: RunFiles, info: RunInfo, plan: Plan) -> dict[str, set[str]]:
@@ -126,25 +124,40 @@ def drive(
     reporter.start({name: (len(ready) - schedule.left(name), len(ready)) for name in names})
     totals = Totals()
     while not schedule.finished:
-        while executor.free() and (task := schedule.take()) is not None:
-            executor.submit(task)
-        for task, event in executor.wait(1.0):
-            match event:
-                case Progress():
-                    reporter.progress(task.pass_name, event.counts)
-                case Done():
-                    schedule.done(task)
-                    if task.only is None:
-                        totals.add(task, event)
-                        reporter.unit_done(task.pass_name, event)
-                case Died():
-                    schedule.died(task, event.how)
-                    reporter.note(
-                        f"a worker was {event.how} in unit {task.unit.id} of {task.pass_name!r}; trying again"
-                    )
-                case TaskFailed():
-                    raise RunFailedError(event)
+        # Later passes first, so that results come early and little waits.
+        for name in reversed(names):
+            while (task := schedule.peek(name)) is not None and executor.offer(task):
+                schedule.begun(name)
+        for event in executor.wait(1.0, schedule.waiting()):
+            _take_note(event, schedule, totals, reporter)
     return totals
+
+
+def _take_note(event: Event, schedule: Schedule, totals: Totals, reporter: Reporter) -> None:
+    match event:
+        case TaskEvent(task, Progress(counts)):
+            reporter.progress(task.pass_name, counts)
+        case TaskEvent(task, Done() as done):
+            schedule.done(task)
+            if task.only is None:
+                totals.add(task, done)
+                reporter.unit_done(task.pass_name, done)
+        case TaskEvent(task, Died(how)):
+            schedule.died(task)
+            reporter.note(f"a worker was {how} in unit {task.unit.id} of {task.pass_name!r}; trying again")
+        case TaskEvent(task, NotBegun()):
+            schedule.returned(task)
+        case TaskEvent(task, TaskFailed() as failed):
+            if not schedule.stumbled(task, failed):
+                raise RunFailedError(failed)
+            reporter.note(f"{failed.message}; trying unit {task.unit.id} of {task.pass_name!r} again")
+        case Loaded(pass_name):
+            schedule.loaded(pass_name)
+        case LoadFailed(pass_name, how):
+            reporter.note(f"a worker was {how} while loading {pass_name!r}; trying again")
+            schedule.load_failed(pass_name, how)
+        case Note(text):
+            reporter.note(text)
 
 
 def _can_start(plan: Plan, run: RunFiles, unit: Unit, first: str) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from curate.config import Size, Sql, load_yaml, override, packaged_pipelines, validate
 from curate.records import Options, Stage
@@ -36,11 +36,29 @@ ARTIFACTS = frozenset({"samples", "media"})
 class Resources(Options):
     """What a pass may use. Never part of a fingerprint."""
 
-    workers: int | None = Field(None, ge=1, description="processes; null: one a core")
+    workers: int | None = Field(
+        None, ge=1, description="at most so many; null: one a core here, as many as fit on a Ray cluster"
+    )
+    min_workers: int = Field(0, ge=0, description="Ray: kept even when nothing waits, and asked for at once")
+    cpus: float = Field(1.0, ge=0, description="Ray: CPUs of a worker")
+    gpus: float = Field(0.0, ge=0, description="Ray: GPUs of a worker; 0.5: two of them share one")
+    memory: Size = Field(0, ge=0, description="Ray: bytes of memory that a worker reserves; 0: not said")
+    in_flight: int = Field(2, ge=1, description="units in one worker: what one reads hides behind another")
     attempts: int = Field(3, ge=1, description="tries of a unit or a source before it is given up")
     stall_limit_s: float = Field(60.0, gt=0, description="a decoder silent for so long is killed")
     time_limit_s: float = Field(6 * 3600.0, gt=0, description="a source may take so long in all")
+    unit_limit_s: float = Field(
+        24 * 3600.0, gt=0, description="a worker whose unit takes longer is killed, and the unit tried again"
+    )
     address_space: Size = Field(6 * 2**30, ge=2**28, description="a decoder may map so many bytes")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Resources:
+        if self.workers is not None and self.min_workers > self.workers:
+            raise ValueError(f"min_workers ({self.min_workers}) is above workers ({self.workers})")
+        if self.gpus > 1 and not self.gpus.is_integer():
+            raise ValueError(f"gpus ({self.gpus}): above 1 it must be whole")
+        return self
 
 
 class PassOptions(Options):

@@ -11,13 +11,16 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
 __all__ = ["Child", "describe_exit"]
 
 _PR_SET_PDEATHSIG = 1
+_STARTING = threading.Lock()
 
 
 class Child:
@@ -33,7 +36,8 @@ class Child:
         self._process = context.Process(
             target=_enter, args=(os.getpid(), target, theirs, args), name=name, daemon=leaf
         )
-        self._process.start()
+        with _without_main():
+            self._process.start()
         theirs.close()
 
     @property
@@ -67,6 +71,22 @@ class Child:
             self._process.kill()
         self._process.join()
         self._process.close()
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Start a child without the main module: the command line or Ray's worker script, 0.7 s of imports.
+
+    multiprocessing would run it again in each spawned child, for the sake of functions defined there.
+    """
+    main = sys.modules["__main__"]
+    with _STARTING:
+        file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
+        main.__file__ = main.__spec__ = None
+        try:
+            yield
+        finally:
+            main.__file__, main.__spec__ = file, spec
 
 
 def describe_exit(code: int | None) -> str:

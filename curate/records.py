@@ -91,6 +91,8 @@ class Stage(ABC):
     provides: ClassVar[pa.Schema]
     """columns written besides clip_id, typed, units in the field metadata"""
     Options: ClassVar[type[Options]] = Options
+    concurrent: ClassVar[bool] = False
+    """several threads of a worker may call `process` at once, each with clips of another unit"""
 
     def __init__(self, options: Any) -> None:
         self.options = options

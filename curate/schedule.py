@@ -1,9 +1,11 @@
 """Which unit of which pass is next, and what to do when a worker dies over one. Pure state, no I/O.
 
-A unit of a pass is ready once the pass before has committed it; later passes go first, so that results come
-early and little waits. A task whose worker dies is tried again; after `attempts` deaths its sources are tried
-one by one, committing nothing, and those that kill their worker every time are condemned: the unit is then
-done without them, and they become failure rows. Everything else of the unit is kept.
+A unit of a pass is ready once the pass before has committed it. A task whose worker dies is tried again, by
+itself; after `attempts` deaths its sources are tried one by one, committing nothing, and those that kill
+their worker every time are condemned: the unit is then done without them, and they become failure rows.
+Everything else of the unit is kept. A worker that dies before its models are loaded says nothing about a
+unit: that is counted by pass, and ends the run when nobody gets any further. Memory: about 100 bytes a unit
+and pass beyond the units themselves; tasks exist only while they are in flight or in trouble.
 """
 
 from __future__ import annotations
@@ -13,17 +15,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from curate.records import Failure
-from curate.tasks import Task
+from curate.tasks import Task, TaskFailed
 from curate.units import Unit
+from shards.errors import StageError
 
 __all__ = ["Schedule"]
 
 
 @dataclass(slots=True)
 class _Trouble:
-    """What is known of a unit whose worker died."""
+    """What is known of a unit whose worker died or stumbled."""
 
     deaths: int = 0
+    stumbles: int = 0
     isolated: bool = False
     suspects: set[str] = field(default_factory=set)
     """sources still to be tried alone"""
@@ -47,11 +51,16 @@ class Schedule:
         self._passes = list(passes)
         self._attempts = attempts
         self._retry = retry
-        self._ready: dict[str, deque[Task]] = {name: deque() for name in passes}
+        self._ready: dict[str, deque[Unit]] = {name: deque() for name in passes}
+        self._again: dict[str, deque[Task]] = {name: deque() for name in passes}
         self._committed = {name: set(committed.get(name, ())) for name in passes}
         self._trouble: dict[tuple[str, str], _Trouble] = {}
+        self._failed_loads = dict.fromkeys(passes, 0)
         self._running = 0
-        self._units = {unit.id: unit for unit in units}
+        self._units = len(units)
+        known = {unit.id for unit in units}
+        for name in passes:
+            self._committed[name] &= known
         for unit in units:
             self._offer(unit)
 
@@ -59,25 +68,32 @@ class Schedule:
         """Queue the first pass that has not committed `unit`."""
         for name in self._passes:
             if unit.id not in self._committed[name]:
-                self._ready[name].append(Task(name, unit, retry=self._retry))
+                self._ready[name].append(unit)
                 return
 
-    def take(self) -> Task | None:
-        """Return the next task, or None while nothing is ready."""
-        for name in reversed(self._passes):
-            if self._ready[name]:
-                self._running += 1
-                return self._ready[name].popleft()
-        return None
+    def waiting(self) -> dict[str, int]:
+        """Return how many tasks each pass could begin now."""
+        return {name: len(self._ready[name]) + len(self._again[name]) for name in self._passes}
+
+    def peek(self, name: str) -> Task | None:
+        """Return the next task of a pass, which stays first in its queue, or None while nothing is ready."""
+        if self._again[name]:
+            return self._again[name][0]
+        return Task(name, self._ready[name][0], retry=self._retry) if self._ready[name] else None
+
+    def begun(self, name: str) -> None:
+        """Take note that the task which `peek` showed is running."""
+        (self._again[name] or self._ready[name]).popleft()
+        self._running += 1
 
     @property
     def finished(self) -> bool:
         """Nothing is ready and nothing runs."""
-        return self._running == 0 and not any(self._ready.values())
+        return self._running == 0 and not any(self.waiting().values())
 
     def left(self, name: str) -> int:
         """Return how many units `name` has not committed."""
-        return len(self._units) - len(self._committed[name])
+        return self._units - len(self._committed[name])
 
     def done(self, task: Task) -> None:
         """Take note that `task` ended well."""
@@ -89,43 +105,83 @@ class Schedule:
         self._trouble.pop(task.key, None)
         self._offer(task.unit)
 
-    def died(self, task: Task, how: str) -> None:
-        """Take note that the worker of `task` died, and queue what comes next."""
+    def stumbled(self, task: Task, failed: TaskFailed) -> bool:
+        """Take note of an error that may pass; False when it has come too often to try again."""
         self._running -= 1
         trouble = self._trouble.setdefault(task.key, _Trouble())
+        trouble.stumbles += 1
+        if failed.blame == "program" or trouble.stumbles >= self._attempts[task.pass_name]:
+            return False
+        self._again[task.pass_name].append(task)
+        return True
+
+    def returned(self, task: Task) -> None:
+        """Take note that `task` was never begun."""
+        self._running -= 1
+        self._again[task.pass_name].append(task)
+
+    def loaded(self, name: str) -> None:
+        """Take note that a worker has loaded the models of a pass."""
+        self._failed_loads[name] = 0
+
+    def load_failed(self, name: str, how: str) -> None:
+        """Take note that a worker of a pass died while it loaded its models.
+
+        Raises StageError when that has happened `attempts` times since one of them succeeded.
+        """
+        self._failed_loads[name] += 1
+        if self._failed_loads[name] >= self._attempts[name]:
+            raise StageError(
+                f"pass {name!r}: {self._failed_loads[name]} workers in a row died while loading, the last "
+                f"one {how}; too little memory for its models?"
+            )
+
+    def died(self, task: Task) -> None:
+        """Take note that the worker of `task` died, and queue what comes next."""
+        self._running -= 1
+        again = self._again[task.pass_name]
+        trouble = self._trouble.setdefault(task.key, _Trouble())
         limit = self._attempts[task.pass_name]
+        task = replace(task, alone=True)
         if task.only is not None:
             deaths = trouble.alone_deaths[task.only] = trouble.alone_deaths.get(task.only, 0) + 1
             if deaths < limit:
-                self._ready[task.pass_name].appendleft(task)
+                again.appendleft(task)
             else:
-                why = f"its worker was {how} whenever it was tried"
-                trouble.condemned[task.only] = Failure("WorkerDied", why)
+                self._condemn(trouble, task.only)
                 self._tried_alone(task)
             return
         trouble.deaths += 1
+        suspects = {source.uri for source in task.unit.sources if source.duplicate_of is None}
+        suspects -= set(task.condemned)
         if trouble.deaths < limit:
-            self._ready[task.pass_name].appendleft(task)
+            again.appendleft(task)
         elif trouble.isolated:
             # No source kills its worker alone, together they do: give them all up.
-            reason = Failure("WorkerDied", f"the worker of its unit was {how}, {trouble.deaths} times")
-            self._again(task, {source.uri: reason for source in task.unit.sources})
+            reason = Failure("WorkerDied", f"the worker of its unit died {trouble.deaths} times")
+            self._whole(task, {source.uri: reason for source in task.unit.sources})
+        elif len(suspects) == 1:
+            trouble.isolated = True
+            self._condemn(trouble, next(iter(suspects)))
+            self._whole(task, trouble.condemned)
         else:
-            self._isolate(task, trouble)
+            trouble.isolated = True
+            trouble.suspects = suspects
+            again.extendleft(replace(task, only=uri) for uri in sorted(suspects, reverse=True))
 
-    def _isolate(self, task: Task, trouble: _Trouble) -> None:
-        trouble.isolated = True
-        trouble.suspects = {source.uri for source in task.unit.sources if source.duplicate_of is None}
-        for uri in sorted(trouble.suspects, reverse=True):
-            self._ready[task.pass_name].appendleft(replace(task, only=uri))
+    @staticmethod
+    def _condemn(trouble: _Trouble, uri: str) -> None:
+        # Not how it died: what is seen of that depends on the executor, and rows must not.
+        trouble.condemned[uri] = Failure("WorkerDied", "its worker died whenever it was tried")
 
     def _tried_alone(self, task: Task) -> None:
         trouble = self._trouble[task.key]
         trouble.suspects.discard(task.only or "")
         if not trouble.suspects:
-            trouble.deaths = 0
-            self._again(task, trouble.condemned)
+            self._whole(task, trouble.condemned)
 
-    def _again(self, task: Task, condemned: Mapping[str, Failure]) -> None:
+    def _whole(self, task: Task, condemned: Mapping[str, Failure]) -> None:
+        """Queue the unit without the condemned sources."""
         self._trouble[task.key].deaths = 0
-        self._ready[task.pass_name].appendleft(replace(task, only=None, condemned=dict(condemned)))
+        again = replace(task, only=None, condemned=dict(condemned))
+        self._again[task.pass_name].appendleft(again)

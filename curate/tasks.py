@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from curate.records import Failure
 from curate.units import Unit
@@ -24,6 +24,8 @@ class Task:
     """try this source alone and commit nothing: does it kill its worker?"""
     retry: frozenset[str] | None = None
     """error classes of failures to try again; empty for all; None to leave failures be"""
+    alone: bool = False
+    """a worker has died over this unit: nothing else may be in flight beside it"""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -43,12 +45,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class TaskFailed:
-    """The program, its surroundings or a stage of one's own failed: the run stops."""
+    """Not a source's or a clip's fault; `blame` says whose."""
 
     kind: str
     message: str
     exit_code: int
     trace: str = ""
+    blame: Literal["program", "storage", "node"] = "program"
+    """program: the run stops; storage: worth another try; node: worth another try on another machine"""
 
 
 Report: TypeAlias = "Done | TaskFailed"

@@ -1,28 +1,31 @@
-"""A worker: takes tasks one after another, keeps what is dear to build between them, and reports.
+"""A worker: takes tasks, up to `in_flight` of a pass at once, keeps what is dear to build, and reports.
 
 The same worker runs under every executor. An error of the program or its surroundings is reported and ends
-the run; a source or clip that is wrong never is one.
+the run; a source or clip that is wrong never is one. Threads serve the tasks in flight: what a pass computes
+stays serial (its runner sees to that), what it reads and writes overlaps.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TypeAlias
 
 from curate.clips_unit import ClipsRunner
-from curate.executors.base import Progress
+from curate.executors.base import Loaded, Progress
 from curate.plan import Plan
 from curate.split.stage import Split
 from curate.split.unit import SplitRunner
 from curate.tasks import Done, Report, Task, TaskFailed
-from shards.errors import CurateError
+from shards.errors import CurateError, StorageError
 from shards.run import Purged, RunFiles
-from shards.storage import Storage
+from shards.storage import Storage as open_storage
 
 __all__ = ["Worker", "WorkerSpec", "serve"]
 
@@ -39,35 +42,32 @@ class WorkerSpec:
 
 
 class Worker:
-    """Runs tasks of any pass of a plan."""
+    """Runs tasks of any pass of a plan; `run` may be called from several threads."""
 
-    def __init__(self, spec: WorkerSpec, report: Callable[[Progress], None]) -> None:
+    def __init__(self, spec: WorkerSpec) -> None:
         self._plan = spec.plan
         self._purged = spec.purged
-        self._storage = Storage(spec.root)
-        self._report = report
+        self._root = spec.root
+        self._storage = open_storage(spec.root)
         self._runners: dict[str, _Runner] = {}
+        self._loading = threading.Lock()
 
-    def run(self, task: Task) -> Report:
-        """Do a task; every error that is not a clip's becomes a TaskFailed."""
+    def load(self, pass_name: str) -> TaskFailed | None:
+        """Set up a pass's stages, if that has not been done; a failure is the program's."""
         try:
-            done = self._runner(task.pass_name).run(task)
+            self._runner(pass_name)
+        except Exception as exc:
+            return self._failed(exc, f"pass {pass_name!r}, loading")
+        return None
+
+    def run(self, task: Task, report: Callable[[Progress], None]) -> Report:
+        """Do a task whose pass is loaded; every error that is not a clip's becomes a TaskFailed."""
+        try:
+            done = self._runner(task.pass_name).run(task, report)
             if task.only is None:
                 self._write_metrics(task, done)
-        except CurateError as exc:
-            return TaskFailed(type(exc).__name__, str(exc), exc.exit_code)
-        except OSError as exc:
-            # A tar that grows in scratch meets a full disk before the storage layer does.
-            full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
-            what = "disk full" if full else str(exc)
-            message = (
-                f"{what} while writing unit {task.unit.id} of {task.pass_name!r} to {self._storage.root}"
-            )
-            return TaskFailed("StorageError", message, 1, "" if full else traceback.format_exc())
         except Exception as exc:
-            where = f"pass {task.pass_name!r}, unit {task.unit.id}"
-            message = f"{where}: {type(exc).__name__}: {exc}"
-            return TaskFailed("StageError", message, 1, traceback.format_exc())
+            return self._failed(exc, f"pass {task.pass_name!r}, unit {task.unit.id}")
         return done
 
     def close(self) -> None:
@@ -77,14 +77,30 @@ class Worker:
         self._runners.clear()
 
     def _runner(self, name: str) -> _Runner:
-        if name not in self._runners:
-            pass_ = self._plan.pass_named(name)
-            if pass_.stages[0].cls is Split:
-                self._runners[name] = SplitRunner(pass_, self._storage, self._report, self._purged)
-            else:
-                earlier = self._plan.passes[: self._plan.passes.index(pass_)]
-                self._runners[name] = ClipsRunner(pass_, earlier, self._storage, self._report)
-        return self._runners[name]
+        with self._loading:
+            if name not in self._runners:
+                pass_ = self._plan.pass_named(name)
+                if pass_.stages[0].cls is Split:
+                    self._runners[name] = SplitRunner(pass_, self._storage, self._purged)
+                else:
+                    earlier = self._plan.passes[: self._plan.passes.index(pass_)]
+                    self._runners[name] = ClipsRunner(pass_, earlier, self._storage)
+            return self._runners[name]
+
+    def _failed(self, exc: Exception, where: str) -> TaskFailed:
+        cause = exc.__cause__ if isinstance(exc, StorageError) else exc
+        remote = "://" in self._root
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            # A tar that grows in scratch meets a full disk before the storage layer does. Scratch of a run in
+            # an object store is this machine's own disk: another machine may have room.
+            message = str(exc) if isinstance(exc, StorageError) else f"disk full ({where}), run {self._root}"
+            return TaskFailed("StorageError", message, 1, blame="node" if remote else "program")
+        if isinstance(exc, StorageError):
+            return TaskFailed("StorageError", str(exc), 1, blame="storage" if remote else "program")
+        if isinstance(exc, CurateError):
+            return TaskFailed(type(exc).__name__, str(exc), exc.exit_code)
+        message = f"{where}: {type(exc).__name__}: {exc}"
+        return TaskFailed("StageError", message, 1, "".join(traceback.format_exception(exc)))
 
     def _write_metrics(self, task: Task, done: Done) -> None:
         """Write what the unit took; not part of the commit."""
@@ -95,10 +111,28 @@ class Worker:
 
 def serve(connection: Connection, spec: WorkerSpec) -> None:
     """Run in a child process: answer tasks until the pipe closes."""
-    worker = Worker(spec, connection.send)
+    worker = Worker(spec)
+    speaking = threading.Lock()
+
+    def say(task: Task, message: object) -> None:
+        with speaking:
+            connection.send((task.key, message))
+
+    def serve_one(task: Task) -> None:
+        failed = worker.load(task.pass_name)
+        if failed is not None:
+            say(task, failed)
+            return
+        say(task, Loaded(task.pass_name))
+        say(task, worker.run(task, lambda progress: say(task, progress)))
+
+    # Threads of a pool live as long as the worker: a decoder child dies with the thread that started it.
+    threads = max(p.resources.in_flight for p in spec.plan.passes)
+    pool = ThreadPoolExecutor(threads)
     try:
         while True:
-            task: Task = connection.recv()
-            connection.send(worker.run(task))
+            pool.submit(serve_one, connection.recv())
     finally:
+        # The driver is gone or wants no more: nobody waits for what is in flight.
         worker.close()
+        pool.shutdown(wait=False, cancel_futures=True)

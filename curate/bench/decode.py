@@ -76,12 +76,12 @@ class _Split:
     """The split pass in this process, with its decoder child, warmed up."""
 
     def __init__(self, plan: Plan, folder: str) -> None:
-        self._runner = SplitRunner(plan.passes[0], Storage(folder).create(), lambda _: None)
+        self._runner = SplitRunner(plan.passes[0], Storage(folder).create())
 
     def run(self, unit: Unit) -> Tally:
         """Run a unit and return its seconds by step."""
         steps = Tally()
-        steps.add(self._runner.run(Task("split", unit)).seconds)
+        steps.add(self._runner.run(Task("split", unit), lambda _: None).seconds)
         return steps
 
     def cpu_s(self) -> float:

@@ -97,9 +97,10 @@ def _measure(plan: Plan, minutes: float, fps: int) -> MemoryUse:
         path = Path(folder) / "long.mp4"
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             pool.submit(_write, str(path), minutes, fps).result()
-        runner = SplitRunner(plan.passes[0], Storage(f"{folder}/run").create(), lambda _: None)
+        runner = SplitRunner(plan.passes[0], Storage(f"{folder}/run").create())
         try:
-            counts = runner.run(Task("split", Unit("long", list_sources([str(path)]).sources))).counts
+            unit = Unit("long", list_sources([str(path)]).sources)
+            counts = runner.run(Task("split", unit), lambda _: None).counts
             peak = peak_bytes("self") + peak_bytes(runner.decoder_pid)
         finally:
             runner.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ import typer
 from rich.console import Console
 
 from curate.driver import Totals, committed_units, describe_run, drive
-from curate.executors.local import LocalExecutor
+from curate.executors.place import ExecutorName, choose_place
 from curate.funnel import Funnel, measure_funnel, render_funnel, render_seconds
 from curate.plan import Plan, load_plan
 from curate.progress import BarReporter, JsonReporter, LineReporter, Reporter
@@ -22,7 +21,7 @@ from curate.worker import WorkerSpec
 from shards.errors import ConfigError, StorageError
 from shards.index import build_index
 from shards.packing import pack
-from shards.run import RunFiles
+from shards.run import RUN_JSON, RunFiles
 from shards.selection import select
 
 __all__ = ["register"]
@@ -45,7 +44,20 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="A.B=C", help="override a value, e.g. split.max_s=10")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="processes; by default one a core")] = None,
+    executor: Annotated[
+        ExecutorName | None, typer.Option(help="where the workers run; ray inside a Ray job, else local")
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="HOST:6379 or ray://HOST:10001; else RAY_ADDRESS, else here"),
+    ] = None,
+    wait_for_nodes: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Ray: how long a cluster may take to grow")
+    ] = 0.0,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="at most so many; by default one a core, or what the cluster holds"),
+    ] = None,
     retry_failures: Annotated[
         str | None,
         typer.Option(metavar="CLASS", help="try failures of this class again, or `all`; see tables/failures"),
@@ -57,31 +69,33 @@ def run(
     log_json: Annotated[bool, typer.Option("--log-json", help="progress as JSON lines")] = False,
 ) -> int:
     """Turn videos into captioned, packed training shards; run it again and only what is missing is done."""
+    place = choose_place(executor, ray_address, workers, wait_for_nodes)
     plan = load_plan(pipeline, pipelines, settings or ())
     if only is not None:
         plan.pass_named(only)
     allowed = _parse_allowance(max_failures)
-    listing = list_sources(inputs)
-    units = divide(listing.sources, unit_bytes=plan.unit_bytes, unit_sources=plan.unit_sources)
     console = Console(highlight=False)
     if dry_run:
+        listing, units = _divide(plan, inputs)
         _print_plan(console, plan, listing, units, output)
         return 0
-    files = _open_run(output)
-    before = files.info() if files.storage.exists("run.json") else None
-    info = describe_run(plan, units, before)
-    files.write_info(info)
-    files.storage.sweep()
-    if not log_json:
-        _announce(console, plan, listing, units, output)
-    reporter = _reporter(console, log_json=log_json)
-    executor = LocalExecutor(WorkerSpec(plan, output, info.purged), workers or _workers(plan, only))
-    retry = None if retry_failures is None else frozenset({retry_failures} - {"all"})
-    try:
-        totals = drive(plan, files, units, executor, reporter, only=only, retry=retry)
-    finally:
-        reporter.stop()
-        executor.close()
+    with place.joined():
+        listing, units = _divide(plan, inputs)
+        files = _open_run(output)
+        before = files.info() if files.storage.exists(RUN_JSON) else None
+        info = describe_run(plan, units, before)
+        files.write_info(info)
+        files.storage.sweep()
+        if not log_json:
+            _announce(console, plan, listing, units, output)
+        reporter = _reporter(console, log_json=log_json)
+        retry = None if retry_failures is None else frozenset({retry_failures} - {"all"})
+        passes = [pass_ for pass_ in plan.passes if only in (None, pass_.name)]
+        with place.executor(WorkerSpec(plan, output, info.purged), passes, reporter.note) as executing:
+            try:
+                totals = drive(plan, files, units, executing, reporter, only=only, retry=retry)
+            finally:
+                reporter.stop()
     build_index(files)
     folder = _finish_selection(plan, files) if only is None else None
     funnel = measure_funnel(files, plan.select.name if folder and plan.select else None)
@@ -89,18 +103,16 @@ def run(
     return _verdict(funnel, allowed)
 
 
+def _divide(plan: Plan, inputs: list[str]) -> tuple[Listing, list[Unit]]:
+    listing = list_sources(inputs)
+    return listing, divide(listing.sources, unit_bytes=plan.unit_bytes, unit_sources=plan.unit_sources)
+
+
 def _open_run(output: str) -> RunFiles:
     try:
         return RunFiles.create(output)
     except StorageError as exc:
         raise ConfigError(f"--output {output}: {exc}") from exc
-
-
-def _workers(plan: Plan, only: str | None) -> int:
-    """Return one process a core, or the most that a pass to be run asks for."""
-    asked = [p.resources.workers for p in plan.passes if only in (None, p.name)]
-    cores = len(os.sched_getaffinity(0))
-    return max(number or cores for number in asked)
 
 
 def _parse_allowance(text: str) -> tuple[float, bool]:

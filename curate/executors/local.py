@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 
-from curate.executors.base import Died, Event
+from curate.executors.base import Died, Event, Loaded, LoadFailed, NotBegun, Progress, TaskEvent
+from curate.executors.slots import has_room
 from curate.processes import Child, describe_exit
-from curate.tasks import Done, Task, TaskFailed
+from curate.tasks import Task
 from curate.worker import WorkerSpec, serve
 
 __all__ = ["LocalExecutor"]
@@ -16,63 +18,91 @@ __all__ = ["LocalExecutor"]
 _GOODBYE_S = 2.0
 
 
+@dataclass(eq=False, slots=True)
+class _Worker:
+    child: Child
+    tasks: dict[tuple[str, str], Task] = field(default_factory=dict)
+    loaded: set[str] = field(default_factory=set)
+
+
 class LocalExecutor:
-    """Spawns workers as tasks come, up to `workers`; a dead one is replaced by the next task."""
+    """Spawns workers as tasks come, up to `workers`; a dead one is replaced by the next task.
+
+    A worker is given a second task only while more are waiting than there are workers: its reading and
+    writing then hide behind the first one's work.
+    """
 
     def __init__(self, spec: WorkerSpec, workers: int) -> None:
         self._spec = spec
-        self._workers = workers
-        self._idle: list[Child] = []
-        self._busy: dict[Child, Task] = {}
+        self._limit = workers
+        self._workers: list[_Worker] = []
+        self._plenty = False
 
-    def free(self) -> int:
-        """Return how many tasks can be taken at once now."""
-        return self._workers - len(self._busy)
+    def offer(self, task: Task) -> bool:
+        """Start a task on an idle worker, a new one, or beside another task of its pass."""
+        worker = self._place(task)
+        if worker is None:
+            return False
+        # Busy before it has the task: wherever Ctrl-C comes in between, `close` knows the child.
+        worker.tasks[task.key] = task
+        try:
+            worker.child.send(task)
+        except OSError:
+            del worker.tasks[task.key]
+            if not worker.tasks:  # it died while it was idle; another one takes the task
+                self._workers.remove(worker)
+                worker.child.close()
+            return self.offer(task)
+        return True
 
-    def submit(self, task: Task) -> None:
-        """Start a task on an idle worker or a new one."""
-        while self._idle:
-            # Busy before it has the task: wherever Ctrl-C comes in between, `close` knows the child.
-            self._busy[child := self._idle[-1]] = task
-            self._idle.pop()
-            try:
-                child.send(task)
-            except OSError:
-                del self._busy[child]
-                child.close()
-                continue
-            return
-        child = Child(serve, self._spec, name="curate-worker")
-        self._busy[child] = task
-        child.send(task)
+    def _place(self, task: Task) -> _Worker | None:
+        for worker in self._workers:
+            if not worker.tasks:
+                return worker
+        if len(self._workers) < self._limit:
+            self._workers.append(_Worker(Child(serve, self._spec, name="curate-worker")))
+            return self._workers[-1]
+        if not self._plenty:
+            return None
+        in_flight = self._spec.plan.pass_named(task.pass_name).resources.in_flight
+        rooms = [w for w in self._workers if has_room(list(w.tasks.values()), task, in_flight)]
+        return min(rooms, key=lambda worker: len(worker.tasks), default=None)
 
-    def wait(self, timeout_s: float) -> Sequence[Event]:
+    def wait(self, timeout_s: float, waiting: Mapping[str, int]) -> Sequence[Event]:
         """Return what has happened, after at most `timeout_s`."""
-        by_connection = {child.connection: child for child in self._busy}
+        self._plenty = sum(waiting.values()) > self._limit
+        by_connection = {worker.child.connection: worker for worker in self._workers if worker.tasks}
         events: list[Event] = []
         for connection in wait(list(by_connection), timeout_s):
-            child = by_connection[connection]  # type: ignore[index]
-            task = self._busy[child]
+            worker = by_connection[connection]  # type: ignore[index]
             try:
-                message = child.connection.recv()
+                key, message = worker.child.connection.recv()
             except (EOFError, OSError):
-                how = describe_exit(child.exit_code())
-                del self._busy[child]
-                child.close()
-                events.append((task, Died(how)))
+                events.extend(self._bury(worker))
                 continue
-            if isinstance(message, (Done, TaskFailed)):
-                del self._busy[child]
-                self._idle.append(child)
-            events.append((task, message))
+            if isinstance(message, Loaded):
+                worker.loaded.add(message.pass_name)
+                events.append(message)
+                continue
+            task = worker.tasks[key] if isinstance(message, Progress) else worker.tasks.pop(key)
+            events.append(TaskEvent(task, message))
+        return events
+
+    def _bury(self, worker: _Worker) -> list[Event]:
+        """Remove a dead worker and return what that means for its tasks."""
+        how = describe_exit(worker.child.exit_code())
+        self._workers.remove(worker)
+        worker.child.close()
+        events: list[Event] = []
+        loading = {task.pass_name for task in worker.tasks.values()} - worker.loaded
+        events.extend(LoadFailed(name, how) for name in sorted(loading))
+        for task in worker.tasks.values():
+            begun = task.pass_name in worker.loaded
+            events.append(TaskEvent(task, Died(how) if begun else NotBegun()))
         return events
 
     def close(self) -> None:
         """End every worker: idle ones by closing their pipe, busy ones by force."""
-        for child in self._busy:
-            child.close()
-        for child in self._idle:
-            if child not in self._busy:
-                child.close(patience_s=_GOODBYE_S)
-        self._busy.clear()
-        self._idle.clear()
+        for worker in sorted(self._workers, key=lambda worker: not worker.tasks):
+            worker.child.close(patience_s=0.0 if worker.tasks else _GOODBYE_S)
+        self._workers.clear()

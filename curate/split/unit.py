@@ -126,6 +126,7 @@ class _Unit:
     """A unit in the making."""
 
     task: Task
+    report: Callable[[Progress], None]
     media: Media
     tables: _Tables = field(default_factory=_Tables)
     seconds: Tally = field(default_factory=Tally)
@@ -142,12 +143,10 @@ class SplitRunner:
         self,
         pass_: PassPlan,
         storage: Storage,
-        report: Callable[[Progress], None],
         purged: Sequence[Purged] = (),
     ) -> None:
         self._pass = pass_
         self._storage = storage
-        self._report = report
         self._purged_uris = {uri for item in purged for uri in item.source_uris}
         self._purged_ids = {item.source_id for item in purged} - {None}
         split: Split = pass_.stages[0].cls(pass_.stages[0].options)
@@ -157,10 +156,10 @@ class SplitRunner:
             split.options, Limits(limits.stall_limit_s, limits.time_limit_s, limits.address_space)
         )
 
-    def run(self, task: Task) -> Done:
+    def run(self, task: Task, report: Callable[[Progress], None]) -> Done:
         """Scan the unit's sources and commit it, unless the task is to try one source alone."""
         with self._storage.scratch() as folder:
-            unit = _Unit(task, Media(folder, self._pass.fp8, task.unit.id))
+            unit = _Unit(task, report, Media(folder, self._pass.fp8, task.unit.id))
             for source in task.unit.sources:
                 if task.only in (None, source.uri):
                     self._source(source, unit)
@@ -170,6 +169,7 @@ class SplitRunner:
             self._commit(unit)
             unit.seconds["store"] += perf_counter() - started_s
         unit.counts["rows"] = len(unit.tables.clips)
+        unit.counts["video_s"] = sum(float(row["duration_s"]) for row in unit.tables.clips)
         unit.counts["shots"] = len(unit.tables.shots)
         unit.counts["failures"] = len(unit.tables.failures)
         return Done(dict(unit.counts), dict(unit.seconds))
@@ -243,7 +243,7 @@ class SplitRunner:
             self._fail(unit, source, None, failure, attempts)
         unit.tables.sources.append(row)
         unit.counts["sources"] += 1
-        self._report(Progress({"sources": 1}))
+        unit.report(Progress({"sources": 1}))
 
     def _scan(self, source: Source, unit: _Unit) -> Row:
         """Scan one source once; return what is known of it."""
@@ -258,7 +258,7 @@ class SplitRunner:
                         unit.tables.signals.append(message.signals)
                         unit.seconds["store"] += perf_counter() - started_s
                         video_s = float(message.row["duration_s"])
-                        self._report(Progress({"clips": 1, "video_s": video_s}))
+                        unit.report(Progress({"clips": 1, "video_s": video_s}))
                     case ClipLost():
                         unit.counts["clips_lost"] += 1
                         self._fail(unit, source, message.clip_id, message.failure, 1)
@@ -269,7 +269,7 @@ class SplitRunner:
                     case SourceScanned():
                         scanned = message
                     case _:
-                        self._report(Progress({}))
+                        unit.report(Progress({}))
         if scanned is None:
             raise SourceError("the decoder ended without a word")
         unit.tables.shots.extend(scanned.shots)
