@@ -13,9 +13,10 @@ from typing import Any
 from shards.run import RunFiles
 from shards.tables import read_parts
 
-__all__ = ["ROOT", "curate", "environment", "failures", "media_digests", "rows", "snapshot"]
+__all__ = ["COMMAND", "ROOT", "curate", "environment", "failures", "media_digests", "rows", "snapshot"]
 
 ROOT = Path(__file__).resolve().parents[1]
+COMMAND = "from curate.cli import main; main()"
 
 
 def environment() -> dict[str, str]:
@@ -27,7 +28,7 @@ def curate(
     *arguments: str | Path, cwd: Path | None = None, timeout_s: float = 300
 ) -> subprocess.CompletedProcess[str]:
     """Run `curate` with `arguments` in a process of its own."""
-    command = [sys.executable, "-c", "from curate.cli import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-c", COMMAND, *map(str, arguments)]
     return subprocess.run(
         command, env=environment(), cwd=cwd, capture_output=True, text=True, timeout=timeout_s, check=False
     )

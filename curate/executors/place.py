@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from curate.executors.base import Executor
 from curate.executors.local import LocalExecutor
@@ -42,6 +43,7 @@ class Place:
         if self.name is ExecutorName.LOCAL:
             yield
             return
+        _use_token()
         try:
             from curate.executors import ray
         except ImportError as exc:
@@ -86,6 +88,16 @@ def choose_place(
     if name is ExecutorName.LOCAL and address is not None:
         raise ConfigError("--ray-address: goes with --executor ray")
     return Place(name, address, workers, patience_s)
+
+
+def _use_token() -> None:
+    """Show the token that Ray keeps for this user: a cluster started beside it asks for one, Ray's client not.
+
+    Ray reads the mode when it is imported. A cluster without authentication does not mind.
+    """
+    kept = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", Path.home() / ".ray" / "auth_token"))
+    if "RAY_AUTH_TOKEN" in os.environ or kept.exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _count_workers(passes: Sequence[PassPlan]) -> int:

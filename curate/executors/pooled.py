@@ -247,9 +247,9 @@ class PooledExecutor:
             raise RunFailedError(answer)
         other = differences(describe_code(), answer.code)
         if any(text.startswith(CODE) for text in other):
-            self._avoid(actor.node)
             self._forget(actor)
             self._cluster.kill(actor.handle)
+            self._avoid(actor.node)
             return [LoadFailed(first, f"running other code on {answer.host}: {'; '.join(other)}")]
         actor.loaded = True
         actor.since_s = monotonic()

@@ -1,0 +1,206 @@
+"""Ray clusters of several machines on this one: a network namespace, an address and a folder each.
+
+Where namespaces are not allowed, the raylets share the loopback address, each with its own folder.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+from running import COMMAND, ROOT, environment
+
+__all__ = ["NodeCluster", "namespaces_allowed"]
+
+_RAY = Path(sys.executable).with_name("ray")
+_NET = "10.233.71"
+
+
+def namespaces_allowed() -> bool:
+    """Say whether this machine lets us make network namespaces."""
+    if os.geteuid() != 0:
+        return False
+    try:
+        made = subprocess.run(["ip", "netns", "add", "curate-try"], capture_output=True, check=False)
+        subprocess.run(["ip", "netns", "del", "curate-try"], capture_output=True, check=False)
+    except FileNotFoundError:
+        return False
+    return made.returncode == 0
+
+
+def _sh(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+class NodeCluster:
+    """A head and more nodes, each with `cpus` CPUs; the first one is where drivers run."""
+
+    def __init__(self, folder: Path, cpus: Sequence[int] = (1, 1, 1), *, dashboard: bool = False) -> None:
+        self.folder = folder
+        self.cpus = list(cpus)
+        self.namespaces = namespaces_allowed()
+        self._dashboard = dashboard
+        self._tag = f"cg{os.getpid() % 10000}"
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self.port = 6379 if self.namespaces else _free_port()
+        self.dashboard_port = 8265 if self.namespaces else _free_port()
+
+    def __enter__(self) -> NodeCluster:
+        try:
+            if self.namespaces:
+                self._make_network()
+            for node in range(len(self.cpus)):
+                self.start(node)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def address(self) -> str:
+        """What `--ray-address` takes."""
+        return f"{self.ip(0)}:{self.port}"
+
+    def ip(self, node: int) -> str:
+        """Return a node's address."""
+        return f"{_NET}.{10 + node}" if self.namespaces else "127.0.0.1"
+
+    def inside(self, node: int, *command: str | Path) -> list[str]:
+        """Return `command` as it is run on a node."""
+        prefix = ["ip", "netns", "exec", self._name(node)] if self.namespaces else []
+        return [*prefix, *map(str, command)]
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a node and of drivers on it."""
+        return {
+            **environment(),
+            "RAY_health_check_initial_delay_ms": "1000",
+            "RAY_health_check_period_ms": "1000",
+            "RAY_health_check_timeout_ms": "2000",
+            "RAY_health_check_failure_threshold": "3",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": "0123456789abcdef0123456789abcdef",
+        }
+
+    def start(self, node: int) -> None:
+        """Start a node, again if it was killed."""
+        temp = self.folder / f"n{node}"
+        common = [
+            "start", "--block", "--disable-usage-stats", "--include-log-monitor=false",
+            f"--temp-dir={temp}", f"--num-cpus={self.cpus[node]}", f"--node-ip-address={self.ip(node)}",
+            f"--object-store-memory={100 * 2**20}",
+        ]  # fmt: skip
+        if node == 0:
+            common += ["--head", f"--port={self.port}", f"--include-dashboard={self._dashboard}"]
+            common += [f"--dashboard-host={self.ip(0)}", f"--dashboard-port={self.dashboard_port}"]
+        else:
+            common += [f"--address={self.address}"]
+        log = (self.folder / f"n{node}.log").open("ab")
+        self._processes[node] = subprocess.Popen(
+            self.inside(node, _RAY, *common),
+            env=self.environment(), stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        self._await(node)
+
+    def _await(self, node: int) -> None:
+        deadline_s = time.monotonic() + 90
+        while self.raylet(node) is None or (node == 0 and not self._answers()):
+            log = (self.folder / f"n{node}.log").read_text(errors="replace")
+            assert self._processes[node].poll() is None, log
+            assert time.monotonic() < deadline_s, log
+            time.sleep(0.2)
+
+    def _answers(self) -> bool:
+        probe = f"import socket; socket.create_connection(({self.ip(0)!r}, {self.port}), 1)"
+        return not subprocess.run(self.inside(0, sys.executable, "-c", probe), stderr=-3, check=False).returncode
+
+    def family(self, node: int) -> list[psutil.Process]:
+        """Return the processes of a node."""
+        try:
+            top = psutil.Process(self._processes[node].pid)
+            return [top, *top.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def raylet(self, node: int) -> psutil.Process | None:
+        """Return a node's raylet, or None."""
+        with suppress(psutil.NoSuchProcess):
+            return next((p for p in self.family(node) if p.name() == "raylet"), None)
+        return None
+
+    def workers(self, node: int) -> list[psutil.Process]:
+        """Return a node's living actors of ours."""
+        found = []
+        for process in self.family(node):
+            with suppress(psutil.NoSuchProcess):
+                title = " ".join(process.cmdline())
+                if title.startswith("ray::") and "CurateWorker" in title:
+                    found.append(process)
+        return found
+
+    def kill_raylet(self, node: int) -> None:
+        """Lose a node: SIGKILL its raylet; what it ran goes with it."""
+        raylet = self.raylet(node)
+        assert raylet is not None
+        raylet.kill()
+        self._processes[node].wait(timeout=60)
+
+    def driver(self, *arguments: str | Path, log: Path) -> subprocess.Popen[bytes]:
+        """Start `curate` on the head node, its output in `log`."""
+        with log.open("ab") as out:
+            return subprocess.Popen(
+                self.inside(0, sys.executable, "-c", COMMAND, *arguments),
+                env=self.environment(), stdout=out, stderr=out, cwd=ROOT,
+            )  # fmt: skip
+
+    def close(self) -> None:
+        """End every process of the cluster and take the network away."""
+        for node, process in reversed(self._processes.items()):
+            family = self.family(node)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            _, alive = psutil.wait_procs(family, timeout=10)
+            for left in alive:
+                with suppress(psutil.NoSuchProcess):
+                    left.kill()
+            process.wait()
+        if self.namespaces:
+            for node in range(len(self.cpus)):
+                subprocess.run(["ip", "netns", "del", self._name(node)], capture_output=True, check=False)
+            subprocess.run(["ip", "netns", "del", f"{self._tag}sw"], capture_output=True, check=False)
+
+    def _name(self, node: int) -> str:
+        return f"{self._tag}n{node}"
+
+    def _make_network(self) -> None:
+        """A namespace a node, and one more that holds the bridge between them: nothing outside sees it."""
+        switch = f"{self._tag}sw"
+        _sh("ip", "netns", "add", switch)
+        _sh("ip", "-n", switch, "link", "add", "br0", "type", "bridge")
+        _sh("ip", "-n", switch, "link", "set", "br0", "up")
+        for node in range(len(self.cpus)):
+            name, end = self._name(node), f"e{node}"
+            _sh("ip", "netns", "add", name)
+            _sh("ip", "-n", switch, "link", "add", end, "type", "veth", "peer", "name", "eth0", "netns", name)
+            _sh("ip", "-n", switch, "link", "set", end, "master", "br0", "up")
+            _sh("ip", "-n", name, "addr", "add", f"{self.ip(node)}/24", "dev", "eth0")
+            _sh("ip", "-n", name, "link", "set", "eth0", "up")
+            _sh("ip", "-n", name, "link", "set", "lo", "up")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
