@@ -34,7 +34,7 @@ from shards import tables
 from shards.errors import CurateError
 from shards.run import Part, PassInfo, RunFiles, RunInfo
 
-__all__ = ["RunFailedError", "Totals", "committed_units", "describe_run", "drive"]
+__all__ = ["RunFailedError", "Totals", "committed_units", "describe_run", "drive", "run_schedule"]
 
 
 class RunFailedError(CurateError):
@@ -121,7 +121,14 @@ def drive(
         )
     attempts = {p.name: p.resources.attempts for p in plan.passes}
     schedule = Schedule(names, ready, committed, attempts=attempts, retry=retry)
-    reporter.start({name: (len(ready) - schedule.left(name), len(ready)) for name in names})
+    return run_schedule(schedule, names, executor, reporter)
+
+
+def run_schedule(
+    schedule: Schedule, names: Sequence[str], executor: Executor, reporter: Reporter
+) -> Totals:
+    """Offer tasks and take note of what becomes of them until the schedule has finished."""
+    reporter.start({name: (schedule.units - schedule.left(name), schedule.units) for name in names})
     totals = Totals()
     while not schedule.finished:
         # Later passes first, so that results come early and little waits.

@@ -57,7 +57,7 @@ class Schedule:
         self._trouble: dict[tuple[str, str], _Trouble] = {}
         self._failed_loads = dict.fromkeys(passes, 0)
         self._running = 0
-        self._units = len(units)
+        self.units = len(units)
         known = {unit.id for unit in units}
         for name in passes:
             self._committed[name] &= known
@@ -93,7 +93,7 @@ class Schedule:
 
     def left(self, name: str) -> int:
         """Return how many units `name` has not committed."""
-        return self._units - len(self._committed[name])
+        return self.units - len(self._committed[name])
 
     def done(self, task: Task) -> None:
         """Take note that `task` ended well."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +11,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from curate.driver import Totals, committed_units, describe_run, drive
+from curate.cli.plan import print_plan
+from curate.driver import Totals, describe_run, drive
 from curate.executors.place import ExecutorName, choose_place
 from curate.funnel import Funnel, measure_funnel, render_funnel, render_seconds
 from curate.plan import Plan, load_plan
 from curate.progress import BarReporter, JsonReporter, LineReporter, Reporter
-from curate.sources import Listing, list_sources
+from curate.sources import Listing, list_sources, local_path
 from curate.units import Unit, divide
 from curate.worker import WorkerSpec
 from shards.errors import ConfigError, StorageError
@@ -74,10 +76,13 @@ def run(
     if only is not None:
         plan.pass_named(only)
     allowed = _parse_allowance(max_failures)
+    if "://" not in output:
+        output = os.path.abspath(output)  # workers elsewhere have a working directory of their own
     console = Console(highlight=False)
     if dry_run:
         listing, units = _divide(plan, inputs)
-        _print_plan(console, plan, listing, units, output)
+        ray = place.name is ExecutorName.RAY
+        print_plan(console, plan, listing, units, output, only=only, workers=workers, ray=ray)
         return 0
     with place.joined():
         listing, units = _divide(plan, inputs)
@@ -91,7 +96,8 @@ def run(
         reporter = _reporter(console, log_json=log_json)
         retry = None if retry_failures is None else frozenset({retry_failures} - {"all"})
         passes = [pass_ for pass_ in plan.passes if only in (None, pass_.name)]
-        with place.executor(WorkerSpec(plan, output, info.purged), passes, reporter.note) as executing:
+        spec = WorkerSpec(plan, output, info.purged)
+        with place.executor(spec, passes, reporter.note, _witnesses(output, listing)) as executing:
             try:
                 totals = drive(plan, files, units, executing, reporter, only=only, retry=retry)
             finally:
@@ -101,6 +107,12 @@ def run(
     funnel = measure_funnel(files, plan.select.name if folder and plan.select else None)
     _summarise(console, funnel, totals, output, folder, log_json=log_json)
     return _verdict(funnel, allowed)
+
+
+def _witnesses(output: str, listing: Listing) -> list[str]:
+    """Return a file of the run and one of the input, where these are files of this machine."""
+    paths = [f"{output}/{RUN_JSON}", next((local_path(s.uri) for s in listing.sources if s.bytes), "")]
+    return [path for path in paths if path and "://" not in path]
 
 
 def _divide(plan: Plan, inputs: list[str]) -> tuple[Listing, list[Unit]]:
@@ -149,34 +161,6 @@ def _announce(console: Console, plan: Plan, listing: Listing, units: list[Unit],
     if listing.ignored:
         passed = ", ".join(f"{n} × {suffix or 'no suffix'}" for suffix, n in sorted(listing.ignored.items()))
         console.print(f"not taken, by their names: {passed}", markup=False)
-
-
-def _print_plan(console: Console, plan: Plan, listing: Listing, units: list[Unit], output: str) -> None:
-    _announce(console, plan, listing, units, output)
-    committed: dict[str, set[str]] = {}
-    storage = Path(output) / "run.json"
-    if storage.exists():
-        files = RunFiles.open(output)
-        committed = committed_units(files, describe_run(plan, units, None), plan)
-    for pass_ in plan.passes:
-        left = [unit for unit in units if unit.id not in committed.get(pass_.name, ())]
-        stages = ", ".join(stage.name for stage in pass_.stages)
-        where = f" where {pass_.where}" if pass_.where else ""
-        console.print(
-            f"  {pass_.name} [{pass_.fp8}]: {stages}{where}; {len(left)} of {len(units)} units to run",
-            markup=False,
-        )
-    for unit in units:
-        todo = [p.name for p in plan.passes if unit.id not in committed.get(p.name, ())]
-        console.print(
-            f"  unit {unit.id}: {len(unit.sources)} sources, {unit.bytes / 2**20:.1f} MiB: "
-            f"{', '.join(todo) or 'done'}",
-            markup=False,
-        )
-    if plan.select:
-        console.print(
-            f"  then select {plan.select.name!r} where {plan.select.where}, and pack it", markup=False
-        )
 
 
 def _finish_selection(plan: Plan, files: RunFiles) -> str | None:

@@ -47,7 +47,10 @@ class Cluster(Protocol):
         """Ask for an actor on any node but the `avoided` ones and return its handle at once."""
 
     def call(self, handle: Any, method: str, *arguments: object, label: str = "") -> Any:
-        """Call a method of an actor and return the call at once."""
+        """Call a method of an actor and return the call at once.
+
+        `label` is what it is called where the cluster shows its tasks.
+        """
 
     def ready(self, calls: Sequence[Any], timeout_s: float, *, everything: bool = False) -> Sequence[Any]:
         """Return the calls that have ended, after at most `timeout_s`: once one has, or `everything` has."""

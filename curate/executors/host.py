@@ -16,7 +16,7 @@ from curate.executors.base import Progress
 from curate.tally import Tally
 from curate.tasks import Report, Task, TaskFailed
 from curate.versions import describe_code
-from curate.worker import Worker, WorkerSpec
+from curate.worker import WorkerSpec
 
 __all__ = ["Hello", "Host"]
 
@@ -34,7 +34,7 @@ class Host:
     """A worker and what it has done since the driver last asked."""
 
     def __init__(self, spec: WorkerSpec) -> None:
-        self._worker = Worker(spec)
+        self._worker = spec.worker()
         self._news: dict[str, Tally] = {}
         self._lock = threading.Lock()
 

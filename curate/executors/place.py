@@ -58,9 +58,16 @@ class Place:
 
     @contextmanager
     def executor(
-        self, spec: WorkerSpec, passes: Sequence[PassPlan], note: Callable[[str], None]
+        self,
+        spec: WorkerSpec,
+        passes: Sequence[PassPlan],
+        note: Callable[[str], None],
+        witnesses: Sequence[str],
     ) -> Iterator[Executor]:
-        """Yield an executor for `passes`, checked against what the cluster has; end its workers after."""
+        """Yield an executor for `passes`, checked against what the cluster has; end its workers after.
+
+        `witnesses` are local files that every worker must see.
+        """
         executor: Executor
         if self.name is ExecutorName.LOCAL:
             executor = LocalExecutor(spec, self.workers or _count_workers(passes))
@@ -69,7 +76,7 @@ class Place:
             from curate.executors.ray import RayCluster
 
             cluster = RayCluster(spec)
-            for text in cluster.check_code():
+            for text in cluster.check_nodes(witnesses):
                 note(text)
             executor = PooledExecutor(passes, cluster, cap=self.workers, patience_s=self.patience_s)
         try:

@@ -111,7 +111,7 @@ class PooledExecutor:
         if not rooms:
             return False
         actor = min(rooms, key=lambda actor: len(actor.tasks))
-        call = self._cluster.call(actor.handle, "run", task, label=f"{task.pass_name} {task.unit.id}")
+        call = self._cluster.call(actor.handle, "run", task, label=task.pass_name)
         actor.tasks[call] = (task, monotonic())
         self._calls[call] = (actor, "run")
         return True

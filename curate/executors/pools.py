@@ -95,6 +95,6 @@ def check_fit(shape: Shape, names: Sequence[str], nodes: Sequence[NodeShape]) ->
     raise ConfigError(
         f"pass {passes}: asks for {many}{shape} a worker, and the cluster has room for {fitting} "
         f"(nodes: {kinds}); "
-        "ask for less with --set PASS.resources.…, or give a cluster that grows by itself time with "
+        f"ask for less with --set {names[0]}.resources.…, or give a cluster that grows by itself time with "
         "--wait-for-nodes SECONDS"
     )
