@@ -59,7 +59,7 @@ class Child:
         try:
             with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
                 fields = file.read().rpartition(")")[2].split()
-        except OSError:
+        except (OSError, ValueError):  # it has ended, or another thread has just closed it
             return 0.0
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -13,12 +13,14 @@ import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from time import process_time
 from typing import TypeAlias
 
 from curate.clips_unit import ClipsRunner
 from curate.executors.base import Loaded, Progress
+from curate.meter import CpuMeter
 from curate.plan import Plan
 from curate.split.stage import Split
 from curate.split.unit import SplitRunner
@@ -40,6 +42,10 @@ class WorkerSpec:
     root: str
     purged: tuple[Purged, ...] = ()
 
+    def worker(self) -> Worker:
+        """Return a worker that knows this."""
+        return Worker(self)
+
 
 class Worker:
     """Runs tasks of any pass of a plan; `run` may be called from several threads."""
@@ -51,6 +57,7 @@ class Worker:
         self._storage = open_storage(spec.root)
         self._runners: dict[str, _Runner] = {}
         self._loading = threading.Lock()
+        self._meter = CpuMeter(self._cpu_s)
 
     def load(self, pass_name: str) -> TaskFailed | None:
         """Set up a pass's stages, if that has not been done; a failure is the program's."""
@@ -63,8 +70,11 @@ class Worker:
     def run(self, task: Task, report: Callable[[Progress], None]) -> Report:
         """Do a task whose pass is loaded; every error that is not a clip's becomes a TaskFailed."""
         try:
-            done = self._runner(task.pass_name).run(task, report)
+            runner = self._runner(task.pass_name)
+            with self._meter.task() as used:
+                done = runner.run(task, report)
             if task.only is None:
+                done = replace(done, counts={**done.counts, "cpu_s": used.cpu_s})
                 self._write_metrics(task, done)
         except Exception as exc:
             return self._failed(exc, f"pass {task.pass_name!r}, unit {task.unit.id}")
@@ -87,6 +97,11 @@ class Worker:
                     self._runners[name] = ClipsRunner(pass_, earlier, self._storage)
             return self._runners[name]
 
+    def _cpu_s(self) -> float:
+        """Return the processor time that this process and its decoders have used."""
+        runners = list(self._runners.values())
+        return process_time() + sum(r.decoder_cpu_s() for r in runners if isinstance(r, SplitRunner))
+
     def _failed(self, exc: Exception, where: str) -> TaskFailed:
         cause = exc.__cause__ if isinstance(exc, StorageError) else exc
         remote = "://" in self._root
@@ -104,14 +119,20 @@ class Worker:
 
     def _write_metrics(self, task: Task, done: Done) -> None:
         """Write what the unit took; not part of the commit."""
-        data = {"pass": task.pass_name, "unit": task.unit.id, "counts": done.counts, "seconds": done.seconds}
+        data = {
+            "pass": task.pass_name,
+            "fingerprint": self._plan.pass_named(task.pass_name).fingerprint,
+            "unit": task.unit.id,
+            "counts": done.counts,
+            "seconds": done.seconds,
+        }
         text = json.dumps(data, indent=1, sort_keys=True) + "\n"
         self._storage.write(RunFiles.metrics_path(task.pass_name, task.unit.id), text.encode())
 
 
 def serve(connection: Connection, spec: WorkerSpec) -> None:
     """Run in a child process: answer tasks until the pipe closes."""
-    worker = Worker(spec)
+    worker = spec.worker()
     speaking = threading.Lock()
 
     def say(task: Task, message: object) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from curate.executors.place import ExecutorName, choose_place
 from curate.plan import load_plan
+from curate.progress import LineReporter
 
 __all__ = ["app"]
 
@@ -61,4 +65,54 @@ def memory(
     lengths = minutes or [2.0, 120.0]
     result = bench_memory(load_plan(pipeline, None, settings or ()), lengths)
     Console(highlight=False).print(render_memory(result))
+    return 0
+
+
+@app.command("rates")
+def rates(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help="as `curate run --input` takes them")],
+    *,
+    pipeline: Annotated[str, typer.Option(help="whose passes")] = "default",
+    pipelines: Annotated[Path | None, typer.Option(help="another pipelines.yaml")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="sources to run over, at most")] = 20,
+    seed: Annotated[int, typer.Option(help="draws the sample")] = 0,
+    output: Annotated[
+        Path | None, typer.Option(help="else $CURATE_RATES, or the user's cache folder")
+    ] = None,
+) -> int:
+    """CPU and GPU seconds, clips and bytes by pass, for `curate run --dry-run` to reckon with."""
+    from curate.bench.rates import bench_rates, render_rates
+    from curate.rates import load_rates, rates_path, save_rates
+
+    console = Console(highlight=False, soft_wrap=True)
+    plan = load_plan(pipeline, pipelines, settings or ())
+    path = output or rates_path()
+    load_rates(path)  # a damaged file is refused before the work, not after it
+    measured = bench_rates(
+        inputs, plan, sample=sample, seed=seed, note=lambda text: console.print(text, markup=False)
+    )
+    save_rates(path, pipeline, measured)
+    console.print(render_rates(measured))
+    console.print(f"rates: {path}", markup=False)
+    return 0
+
+
+@app.command("executor")
+def executor(
+    *,
+    name: Annotated[
+        ExecutorName, typer.Option("--executor", help="where the workers run")
+    ] = ExecutorName.LOCAL,
+    ray_address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="as for `curate run`")] = None,
+    workers: Annotated[int, typer.Option(min=1)] = 2,
+    units: Annotated[list[int] | None, typer.Option(help="how many units, rising; may be repeated")] = None,
+) -> int:
+    """Units a second and the driver's memory over a pass that does nothing."""
+    from curate.bench.executor import measure_driving, render_driving
+
+    place = choose_place(name, ray_address, workers, 0.0)
+    with tempfile.TemporaryDirectory() as folder:
+        measured = list(measure_driving(place, folder, units or [1000, 10_000], LineReporter(sys.stderr)))
+    Console(highlight=False).print(render_driving(measured))
     return 0

@@ -90,7 +90,8 @@ class Decoder:
 
     def cpu_s(self) -> float:
         """Return the processor time that the child has used; 0 while there is none."""
-        return self._child.cpu_s() if self._child else 0.0
+        child = self._child  # another thread may close it
+        return child.cpu_s() if child else 0.0
 
     @property
     def pid(self) -> int:

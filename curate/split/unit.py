@@ -8,6 +8,7 @@ or a whole source, never half of one.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -147,6 +148,7 @@ class SplitRunner:
     ) -> None:
         self._pass = pass_
         self._storage = storage
+        self._turn = threading.Lock()
         self._purged_uris = {uri for item in purged for uri in item.source_uris}
         self._purged_ids = {item.source_id for item in purged} - {None}
         split: Split = pass_.stages[0].cls(pass_.stages[0].options)
@@ -160,9 +162,10 @@ class SplitRunner:
         """Scan the unit's sources and commit it, unless the task is to try one source alone."""
         with self._storage.scratch() as folder:
             unit = _Unit(task, report, Media(folder, self._pass.fp8, task.unit.id))
-            for source in task.unit.sources:
-                if task.only in (None, source.uri):
-                    self._source(source, unit)
+            with self._turn:
+                for source in task.unit.sources:
+                    if task.only in (None, source.uri):
+                        self._source(source, unit)
             if task.only is not None:
                 return Done({}, {})
             started_s = perf_counter()
@@ -170,6 +173,8 @@ class SplitRunner:
             unit.seconds["store"] += perf_counter() - started_s
         unit.counts["rows"] = len(unit.tables.clips)
         unit.counts["video_s"] = sum(float(row["duration_s"]) for row in unit.tables.clips)
+        unit.counts["media_bytes"] = sum(int(row["bytes"]) for row in unit.tables.clips)
+        unit.counts["samples_bytes"] = sum(sum(row["sample_bytes"]) for row in unit.tables.clips)
         unit.counts["shots"] = len(unit.tables.shots)
         unit.counts["failures"] = len(unit.tables.failures)
         return Done(dict(unit.counts), dict(unit.seconds))
