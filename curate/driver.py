@@ -79,14 +79,22 @@ def committed_units(run: RunFiles, info: RunInfo, plan: Plan) -> dict[str, set[s
     upstream: dict[str, Part] | None = None
     for pass_ in plan.passes:
         parts = run.committed(info, pass_.name)
-        current = set()
-        for unit, part in parts.items():
-            if upstream is None:
-                current.add(unit)
-            elif unit in upstream and part.entry.mtime_ns >= upstream[unit].entry.mtime_ns:
-                made_where = tables.part_metadata(run.storage, part.path).get("where")
-                current |= {unit} if made_where == pass_.where else set()
-        result[pass_.name] = current
+        if upstream is None:
+            result[pass_.name] = set(parts)
+        else:
+            younger = [
+                part
+                for unit, part in parts.items()
+                if unit in upstream and part.entry.mtime_ns >= upstream[unit].entry.mtime_ns
+            ]
+            made = tables.for_each(
+                run.storage, lambda path: tables.part_metadata(run.storage, path), [p.path for p in younger]
+            )
+            result[pass_.name] = {
+                part.unit
+                for part, metadata in zip(younger, made, strict=True)
+                if metadata.get("where") == pass_.where
+            }
         upstream = parts
     return result
 
@@ -124,9 +132,7 @@ def drive(
     return run_schedule(schedule, names, executor, reporter)
 
 
-def run_schedule(
-    schedule: Schedule, names: Sequence[str], executor: Executor, reporter: Reporter
-) -> Totals:
+def run_schedule(schedule: Schedule, names: Sequence[str], executor: Executor, reporter: Reporter) -> Totals:
     """Offer tasks and take note of what becomes of them until the schedule has finished."""
     reporter.start({name: (schedule.units - schedule.left(name), schedule.units) for name in names})
     totals = Totals()

@@ -18,7 +18,7 @@ from curate.rates import Found, find_rates, load_rates, rates_path
 from curate.units import Unit
 from shards.errors import IntegrityError
 from shards.run import RUN_JSON, Part, RunFiles, RunInfo
-from shards.storage import Storage
+from shards.storage import open_storage
 
 __all__ = ["Forecast", "forecast"]
 
@@ -37,7 +37,7 @@ class Forecast:
 
 def forecast(plan: Plan, units: Sequence[Unit], output: str, *, only: str | None = None) -> Forecast:
     """Return what running `plan` over `units` into `output` will take, as far as it was ever measured."""
-    storage = Storage(output)
+    storage = open_storage(output)
     run = RunFiles(storage) if storage.exists(RUN_JSON) else None
     committed: dict[str, set[str]] = {}
     if run is not None:

@@ -27,7 +27,7 @@ from curate.split.unit import SplitRunner
 from curate.tasks import Done, Report, Task, TaskFailed
 from shards.errors import CurateError, StorageError
 from shards.run import Purged, RunFiles
-from shards.storage import Storage as open_storage
+from shards.storage import is_remote, open_storage
 
 __all__ = ["Worker", "WorkerSpec", "serve"]
 
@@ -104,7 +104,7 @@ class Worker:
 
     def _failed(self, exc: Exception, where: str) -> TaskFailed:
         cause = exc.__cause__ if isinstance(exc, StorageError) else exc
-        remote = "://" in self._root
+        remote = is_remote(self._root)
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             # A tar that grows in scratch meets a full disk before the storage layer does. Scratch of a run in
             # an object store is this machine's own disk: another machine may have room.

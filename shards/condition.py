@@ -51,6 +51,7 @@ def connect(
         config["threads"] = threads
     connection = duckdb.connect(":memory:", config=config)
     try:
+        connection.execute("set enable_progress_bar = false")  # it would print, over our own
         yield connection
     finally:
         connection.close()

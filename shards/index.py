@@ -23,7 +23,7 @@ from shards.run import INDEX, Part, RunFiles
 from shards.schemas import CAPTION_STRUCT, column
 from shards.sorting import sorted_by_hash
 from shards.storage import Storage
-from shards.tables import check_schema, dataset, part_metadata, part_schema, part_shape, write_batches
+from shards.tables import check_schema, for_each, part_metadata, part_shape, read_parts, write_batches
 
 __all__ = ["build_index"]
 
@@ -109,11 +109,12 @@ def _stored_digest(storage: Storage) -> str | None:
 
 
 def _described(storage: Storage, name: str, parts: Sequence[Part]) -> _Table:
-    schema = part_schema(storage, parts[0].path)
+    shapes = for_each(storage, lambda path: part_shape(storage, path), [part.path for part in parts])
+    schema = shapes[0][0]
     rows_of = {}
-    for part in parts:
-        found, rows_of[part.unit] = part_shape(storage, part.path)
-        check_schema(found, schema, str(storage.local(part.path)))
+    for part, (found, rows) in zip(parts, shapes, strict=True):
+        rows_of[part.unit] = rows
+        check_schema(found, schema, storage.address(part.path))
     return _Table(name, {part.unit: part for part in parts}, schema, rows_of)
 
 
@@ -170,7 +171,7 @@ def _joined(
     """Return the joined rows of some units, in no order."""
     for table in tables:
         paths = [table.parts[unit].path for unit in units if unit in table.parts]
-        rows = dataset(storage, paths, table.schema) if paths else table.schema.empty_table()
+        rows = read_parts(storage, paths, table.schema.names) if paths else table.schema.empty_table()
         connection.register(f"t_{table.name}", rows)
     try:
         result = connection.sql(_join_sql(tables)).to_arrow_table()
@@ -226,8 +227,8 @@ def _checked(ordered: Iterator[pa.Table], storage: Storage, tables: Sequence[_Ta
 def _duplicate(storage: Storage, tables: Sequence[_Table], clip: str) -> str:
     """Say which table has a clip twice."""
     for table in tables:
-        rows = dataset(storage, [part.path for part in table.parts.values()], table.schema)
-        if table.name != "captions" and rows.count_rows(filter=pc.field(_KEY) == clip) > 1:
+        ids = read_parts(storage, [part.path for part in table.parts.values()], [_KEY])[_KEY]
+        if table.name != "captions" and pc.sum(pc.equal(ids, clip)).as_py() > 1:
             break
     return (
         f"the table {table.name!r} has the clip {clip} twice: parts of an earlier input are in the way; "

@@ -91,7 +91,7 @@ def pack(
         raise InputError(f"no selection {name!r} in {storage.root}; `curate select` makes one")
     selection = selection_id(storage, manifest)
     if selection is None:
-        raise IntegrityError(f"{storage.local(manifest)}: damaged; select {name!r} again")
+        raise IntegrityError(f"{storage.address(manifest)}: damaged; select {name!r} again")
     metadata = part_metadata(storage, manifest)
     clips, captioned = _counted(storage, manifest)
     options = json.dumps(
@@ -111,7 +111,8 @@ def pack(
         )
     if missing := missing_tar(storage, manifest):
         raise InputError(
-            f"selection {name!r} was made of clips that are gone ({storage.local(missing)}); select it again"
+            f"selection {name!r} was made of clips that are gone ({storage.address(missing)}); "
+            "select it again"
         )
     schema = part_schema(storage, manifest)
     job = _Job(storage, folder, schema, clips, captioned > 0)
@@ -185,7 +186,7 @@ def _media(storage: Storage, tar: str, offset: int, row: Mapping[str, Any]) -> b
     media = storage.read(tar, offset, row["bytes"])
     if hashlib.sha256(media).hexdigest() != row["sha256"]:
         raise IntegrityError(
-            f"{storage.local(tar)}: the bytes of clip {row['clip_id']} do not match its table; "
+            f"{storage.address(tar)}: the bytes of clip {row['clip_id']} do not match its table; "
             "run `curate verify`, then the split pass again"
         )
     return media

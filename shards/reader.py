@@ -119,7 +119,7 @@ class ManifestReader:
         media = storage.read(name, row["offset"], row["bytes"])
         if self._verify and hashlib.sha256(media).hexdigest() != row["sha256"]:
             raise IntegrityError(
-                f"{storage.local(name)}: the bytes of clip {row['clip_id']} do not match the manifest; "
+                f"{storage.address(name)}: the bytes of clip {row['clip_id']} do not match the manifest; "
                 "run `curate verify`"
             )
         return media

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from shards.errors import ConfigError, InputError, IntegrityError
-from shards.storage import Entry, Storage
+from shards.storage import Entry, Storage, open_storage
 from shards.tables import table_path
 
 __all__ = [
@@ -124,7 +124,7 @@ class RunFiles:
     @classmethod
     def open(cls, root: str) -> RunFiles:
         """Return the run at `root`; raises `InputError` when there is none."""
-        run = cls(Storage(root))
+        run = cls(open_storage(root))
         if not run.storage.exists(RUN_JSON):
             raise InputError(f"no run at {str(root)!r}: it holds no {RUN_JSON}; `curate run` makes one")
         return run
@@ -132,7 +132,7 @@ class RunFiles:
     @classmethod
     def create(cls, root: str) -> RunFiles:
         """Return the run at `root`, whose folder is made if need be and checked for writing."""
-        return cls(Storage(root).create())
+        return cls(open_storage(root).create())
 
     # -- run.json -----------------------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class RunFiles:
             return RunInfo.from_json(self.storage.read(RUN_JSON))
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise IntegrityError(
-                f"{self.storage.local(RUN_JSON)}: not a run description ({type(exc).__name__}: {exc}); "
+                f"{self.storage.address(RUN_JSON)}: not a run description ({type(exc).__name__}: {exc}); "
                 "`curate run` writes it anew"
             ) from exc
 

@@ -14,6 +14,7 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pads
 
 from shards.condition import matching_ids
 from shards.errors import IntegrityError
@@ -21,10 +22,9 @@ from shards.index import build_index
 from shards.run import RunFiles
 from shards.schemas import LOCATION, column
 from shards.seal import check
-from shards.storage import Storage
+from shards.storage import Storage, at_hand
 from shards.tables import (
     BATCH_ROWS,
-    dataset,
     iter_batches,
     part_metadata,
     part_schema,
@@ -69,20 +69,23 @@ def select(run: RunFiles, where: str, name: str) -> Selection:
     """
     target = run.manifest_path(name)
     index = build_index(run)
-    index_schema = part_schema(run.storage, index)
-    ids = sorted(matching_ids(dataset(run.storage, [index], index_schema), where))
     total = missing = 0
 
     def picked() -> Iterator[pa.RecordBatch]:
         nonlocal total, missing
-        for batch in iter_batches(run.storage, index, rows=BATCH_ROWS):
+        for batch in iter_batches(here, copy, rows=BATCH_ROWS):
             total += batch.num_rows
             chosen = batch.filter(_among(batch.column("clip_id"), ids))
             missing += chosen.column("caption").null_count
             yield _pointing(chosen, schema)
 
-    schema = manifest_schema(index_schema)
     with run.storage.scratch() as scratch:
+        here, copy = at_hand(run.storage, index, scratch)
+        index_schema = part_schema(here, copy)
+        schema = manifest_schema(index_schema)
+        # The open file and not its path: glob characters and quotes in it are no matter of DuckDB's.
+        rows = pads.dataset([here.name(copy)], schema=index_schema, format="parquet")
+        ids = sorted(matching_ids(rows, where))
         local = scratch / "manifest"
         with local.open("w+b") as file:
             written = write_file(file, schema, picked(), {"name": name, "where": where})

@@ -36,7 +36,7 @@ from shards.run import INDEX, NO_CLIP, PURGED, RUN_JSON, Part, RunFiles, RunInfo
 from shards.samples import sample_columns
 from shards.schemas import CAPTIONS, CLIPS, FAILURES, SHOTS, SOURCES
 from shards.selection import UP
-from shards.storage import Storage, beside
+from shards.storage import Storage, beside, open_storage
 from shards.tables import iter_batches, part_metadata, part_schema, read_table, table_path
 from shards.tar import FileDigest
 
@@ -62,7 +62,7 @@ def verify(
 
     Raises `InputError` when `path` is neither.
     """
-    storage = Storage(path)
+    storage = open_storage(path)
     if storage.exists(RUN_JSON):
         problems, jobs = _run_jobs(RunFiles(storage), decode)
     elif storage.exists("manifest.parquet"):
@@ -300,7 +300,7 @@ def _pointed(
 ) -> Iterator[Problem]:
     """Check the clips that an unpacked manifest points to, wherever they lie."""
     for row in rows:
-        other, name = beside(storage.local(manifest), row["shard"])
+        other, name = beside(storage.address(manifest), row["shard"])
         shown = row["shard"].removeprefix(UP)
         try:
             wrong = check_video(row, other.read(name, row["offset"], row["bytes"]), decode)

@@ -6,12 +6,12 @@ Where namespaces are not allowed, the raylets share the loopback address, each w
 from __future__ import annotations
 
 import os
-import signal
+import secrets
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,14 +43,24 @@ def _sh(*command: str) -> None:
 class NodeCluster:
     """A head and more nodes, each with `cpus` CPUs; the first one is where drivers run."""
 
-    def __init__(self, folder: Path, cpus: Sequence[int] = (1, 1, 1), *, dashboard: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cpus: Sequence[int] = (1, 1, 1),
+        *,
+        dashboard: bool = False,
+        paths: Mapping[int, Path] | None = None,
+    ) -> None:
+        """`paths` puts a folder first on a node's Python path."""
         self.folder = folder
         self.cpus = list(cpus)
         self.namespaces = namespaces_allowed()
         self._dashboard = dashboard
-        self._tag = f"cg{os.getpid() % 10000}"
+        self._paths = paths or {}
+        self._tag = f"cg{os.getpid() % 10000}{secrets.token_hex(2)}"
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self.port = 6379 if self.namespaces else _free_port()
+        self.client_port = 10001 if self.namespaces else _free_port()
         self.dashboard_port = 8265 if self.namespaces else _free_port()
 
     def __enter__(self) -> NodeCluster:
@@ -104,14 +114,17 @@ class NodeCluster:
         ]  # fmt: skip
         if node == 0:
             common += ["--head", f"--port={self.port}", f"--include-dashboard={self._dashboard}"]
+            common += [f"--ray-client-server-port={self.client_port}"]
             common += [f"--dashboard-host={self.ip(0)}", f"--dashboard-port={self.dashboard_port}"]
         else:
             common += [f"--address={self.address}"]
-        log = (self.folder / f"n{node}.log").open("ab")
-        self._processes[node] = subprocess.Popen(
-            self.inside(node, _RAY, *common),
-            env=self.environment(), stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+        env = self.environment()
+        if node in self._paths:
+            env["PYTHONPATH"] = f"{self._paths[node]}:{env['PYTHONPATH']}"
+        with (self.folder / f"n{node}.log").open("ab") as log:
+            self._processes[node] = subprocess.Popen(
+                self.inside(node, _RAY, *common), env=env, stdout=log, stderr=log, start_new_session=True
+            )
         self._await(node)
 
     def _await(self, node: int) -> None:
@@ -124,7 +137,9 @@ class NodeCluster:
 
     def _answers(self) -> bool:
         probe = f"import socket; socket.create_connection(({self.ip(0)!r}, {self.port}), 1)"
-        return not subprocess.run(self.inside(0, sys.executable, "-c", probe), stderr=-3, check=False).returncode
+        return not subprocess.run(
+            self.inside(0, sys.executable, "-c", probe), stderr=-3, check=False
+        ).returncode
 
     def family(self, node: int) -> list[psutil.Process]:
         """Return the processes of a node."""
@@ -157,11 +172,11 @@ class NodeCluster:
         raylet.kill()
         self._processes[node].wait(timeout=60)
 
-    def driver(self, *arguments: str | Path, log: Path) -> subprocess.Popen[bytes]:
-        """Start `curate` on the head node, its output in `log`."""
+    def driver(self, *arguments: str | Path, log: Path, node: int = 0) -> subprocess.Popen[bytes]:
+        """Start `curate` on a node, its output in `log`."""
         with log.open("ab") as out:
             return subprocess.Popen(
-                self.inside(0, sys.executable, "-c", COMMAND, *arguments),
+                self.inside(node, sys.executable, "-c", COMMAND, *arguments),
                 env=self.environment(), stdout=out, stderr=out, cwd=ROOT,
             )  # fmt: skip
 
@@ -169,12 +184,9 @@ class NodeCluster:
         """End every process of the cluster and take the network away."""
         for node, process in reversed(self._processes.items()):
             family = self.family(node)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            _, alive = psutil.wait_procs(family, timeout=10)
-            for left in alive:
+            for member in family:
                 with suppress(psutil.NoSuchProcess):
-                    left.kill()
+                    member.kill()
             process.wait()
         if self.namespaces:
             for node in range(len(self.cpus)):

@@ -25,7 +25,7 @@ from curate.split.unit import SplitRunner
 from curate.tally import Tally
 from curate.tasks import Task
 from curate.units import Unit, divide
-from shards.storage import Storage
+from shards.storage import open_storage
 
 __all__ = ["DecodeBench", "PairedRun", "bench_decode", "render_decode"]
 
@@ -76,7 +76,7 @@ class _Split:
     """The split pass in this process, with its decoder child, warmed up."""
 
     def __init__(self, plan: Plan, folder: str) -> None:
-        self._runner = SplitRunner(plan.passes[0], Storage(folder).create())
+        self._runner = SplitRunner(plan.passes[0], open_storage(folder).create())
 
     def run(self, unit: Unit) -> Tally:
         """Run a unit and return its seconds by step."""

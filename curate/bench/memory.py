@@ -25,7 +25,7 @@ from curate.sources import list_sources
 from curate.split.unit import SplitRunner
 from curate.tasks import Task
 from curate.units import Unit
-from shards.storage import Storage
+from shards.storage import open_storage
 
 __all__ = ["MemoryUse", "bench_memory", "render_memory", "write_long_video"]
 
@@ -97,7 +97,7 @@ def _measure(plan: Plan, minutes: float, fps: int) -> MemoryUse:
         path = Path(folder) / "long.mp4"
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             pool.submit(_write, str(path), minutes, fps).result()
-        runner = SplitRunner(plan.passes[0], Storage(f"{folder}/run").create())
+        runner = SplitRunner(plan.passes[0], open_storage(f"{folder}/run").create())
         try:
             unit = Unit("long", list_sources([str(path)]).sources)
             counts = runner.run(Task("split", unit), lambda _: None).counts

@@ -20,11 +20,12 @@ from curate.progress import BarReporter, JsonReporter, LineReporter, Reporter
 from curate.sources import Listing, list_sources, local_path
 from curate.units import Unit, divide
 from curate.worker import WorkerSpec
-from shards.errors import ConfigError, StorageError
+from shards.errors import ConfigError, InputError, StorageError
 from shards.index import build_index
 from shards.packing import pack
 from shards.run import RUN_JSON, RunFiles
 from shards.selection import select
+from shards.storage import is_remote
 
 __all__ = ["register"]
 
@@ -76,7 +77,7 @@ def run(
     if only is not None:
         plan.pass_named(only)
     allowed = _parse_allowance(max_failures)
-    if "://" not in output:
+    if not is_remote(output):
         output = os.path.abspath(output)  # workers elsewhere have a working directory of their own
     console = Console(highlight=False)
     if dry_run:
@@ -112,7 +113,7 @@ def run(
 def _witnesses(output: str, listing: Listing) -> list[str]:
     """Return a file of the run and one of the input, where these are files of this machine."""
     paths = [f"{output}/{RUN_JSON}", next((local_path(s.uri) for s in listing.sources if s.bytes), "")]
-    return [path for path in paths if path and "://" not in path]
+    return [path for path in paths if path and not is_remote(path)]
 
 
 def _divide(plan: Plan, inputs: list[str]) -> tuple[Listing, list[Unit]]:
@@ -123,7 +124,7 @@ def _divide(plan: Plan, inputs: list[str]) -> tuple[Listing, list[Unit]]:
 def _open_run(output: str) -> RunFiles:
     try:
         return RunFiles.create(output)
-    except StorageError as exc:
+    except (StorageError, InputError) as exc:
         raise ConfigError(f"--output {output}: {exc}") from exc
 
 

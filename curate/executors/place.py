@@ -98,7 +98,7 @@ def choose_place(
 
 
 def _use_token() -> None:
-    """Show the token that Ray keeps for this user: a cluster started beside it asks for one, Ray's client not.
+    """Show the token that Ray keeps for this user: a cluster started here asks for one by itself.
 
     Ray reads the mode when it is imported. A cluster without authentication does not mind.
     """

@@ -32,7 +32,7 @@ from shards.errors import InputError
 from shards.ids import clip_id, source_id
 from shards.samples import SampleWriter, Stats, sample_columns
 from shards.schemas import CAPTION_STRUCT, CLIPS, LOCATION, column
-from shards.storage import Storage
+from shards.storage import Storage, open_storage
 from shards.tables import write_batches
 from shards.tar import FileDigest
 
@@ -115,7 +115,7 @@ def render_shapes(
         raise InputError(
             f"shapes of {size_px} px, {frames} frames: want an even size from 32 px and 2 frames or more"
         )
-    storage = Storage(directory).create()
+    storage = open_storage(directory).create()
     chunks = [(seed, at, min(at + CHUNK, count), size_px, frames, fps) for at in range(0, count, CHUNK)]
     clips: list[tuple[dict[str, Any], bytes]] = []
     for made in _mapped(chunks, processes):

@@ -11,14 +11,7 @@ import pytest
 from exactness import inexact_clips
 from running import curate, failures, media_digests, rows
 
-from curate.footage import render_gold
-
 SETTINGS = ("--set", "split.min_s=1.2", "--set", "split.sample_every_s=0.4", "--max-failures", "25%")
-
-
-@pytest.fixture(scope="module")
-def gold(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return render_gold(tmp_path_factory.mktemp("gold"), processes=2).parent
 
 
 @pytest.fixture(scope="module")

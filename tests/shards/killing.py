@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from shards.storage import Storage
+from shards.local_storage import LocalStorage
 
 
 class Killed(BaseException):
     """Nothing catches it, like the signal it stands for."""
 
 
-class MortalStorage(Storage):
+class MortalStorage(LocalStorage):
     """Dies at the change after `lives` changes."""
 
     def __init__(self, root: str | os.PathLike[str], lives: int) -> None:

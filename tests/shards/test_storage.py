@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from shards.errors import InputError, StorageError
-from shards.storage import SCRATCH, Storage, beside
+from shards.scratch import SCRATCH
+from shards.storage import Storage, beside, open_storage
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    return Storage(tmp_path / "a run").create()
+    return open_storage(tmp_path / "a run").create()
 
 
 def test_a_written_file_reads_back_whole_and_by_range(storage: Storage) -> None:
@@ -68,8 +69,8 @@ def test_an_exception_while_writing_leaves_the_old_file_and_no_scratch(storage: 
 
 def test_sweep_removes_scratch_of_dead_processes_only(storage: Storage) -> None:
     script = (
-        "import sys, time; from shards.storage import Storage\n"
-        "with Storage(sys.argv[1]).scratch() as folder:\n"
+        "import sys, time; from shards.storage import open_storage\n"
+        "with open_storage(sys.argv[1]).scratch() as folder:\n"
         "    (folder / 'big').write_bytes(b'x'); print(folder.name, flush=True); time.sleep(60)\n"
     )
     command = [sys.executable, "-c", script, str(storage.root)]
@@ -109,14 +110,14 @@ def test_a_full_disk_is_one_line_that_says_so(storage: Storage, monkeypatch: pyt
 
 def test_a_real_limit_on_file_size_is_a_storage_error(tmp_path: Path) -> None:
     script = (
-        "import sys, signal, resource; from shards.storage import Storage\n"
+        "import sys, signal, resource; from shards.storage import open_storage\n"
         "from shards.errors import StorageError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "import pyarrow as pa; from shards.tables import write_table\n"
         "table = pa.table({'x': list(range(10000))})\n"
         "for write in (lambda s: s.write('x', bytes(5000)), lambda s: write_table(s, 'x', table, {})):\n"
-        "    try: write(Storage(sys.argv[1]))\n"
+        "    try: write(open_storage(sys.argv[1]))\n"
         "    except StorageError as exc: print(exc)\n"
     )
     assert resource.RLIMIT_FSIZE is not None
@@ -131,7 +132,7 @@ def test_a_missing_file_and_an_unwritable_root_are_clear(storage: Storage, tmp_p
         storage.read("nothing")
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="a file stands where a folder should"):
-        Storage(tmp_path / "file" / "run").create()
+        open_storage(tmp_path / "file" / "run").create()
 
 
 def test_beside_follows_relative_paths(storage: Storage) -> None:

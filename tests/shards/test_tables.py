@@ -14,7 +14,7 @@ from shards import seal, tables
 from shards.errors import IntegrityError
 from shards.ids import CLIP_ID, clip_id, source_id
 from shards.schemas import column
-from shards.storage import Storage
+from shards.storage import Storage, open_storage
 
 SCHEMA = pa.schema(
     [
@@ -27,7 +27,7 @@ SCHEMA = pa.schema(
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    return Storage(tmp_path).create()
+    return open_storage(tmp_path).create()
 
 
 def rows(count: int) -> list[dict]:
