@@ -50,6 +50,9 @@ class Resources(Options):
     unit_limit_s: float = Field(
         24 * 3600.0, gt=0, description="a worker whose unit takes longer is killed, and the unit tried again"
     )
+    spool_bytes: Size = Field(
+        8 * 2**30, ge=2**20, description="sources from elsewhere that a worker has on disk at once"
+    )
     address_space: Size = Field(6 * 2**30, ge=2**28, description="a decoder may map so many bytes")
 
     @model_validator(mode="after")
@@ -168,9 +171,15 @@ class Plan:
         return [pass_.name for pass_ in self.passes]
 
 
-def load_plan(pipeline: str, path: Path | None = None, assignments: Sequence[str] = ()) -> Plan:
+def load_plan(
+    pipeline: str,
+    path: Path | None = None,
+    assignments: Sequence[str] = (),
+    carried: pa.Schema | None = None,
+) -> Plan:
     """Return the checked plan of `pipeline`, read from `path` or the packaged pipelines.yaml.
 
+    `carried` are the columns that the input's lists bring along: the clips table has them too.
     Raises ConfigError for whatever is wrong in it.
     """
     file = path or packaged_pipelines()
@@ -184,7 +193,8 @@ def load_plan(pipeline: str, path: Path | None = None, assignments: Sequence[str
     passes: list[PassPlan] = []
     for name, raw in options.passes.items():
         where = f"{pipeline}.passes.{name}"
-        passes.append(_plan_pass(name, validate(PassOptions, raw, where), passes, where))
+        checked = validate(PassOptions, raw, where)
+        passes.append(_plan_pass(name, checked, passes, where, list(carried or ())))
     if not passes or not _is_split(passes[0]):
         raise ConfigError(f"{pipeline}.passes: the first pass must be the one with the stage 'split'")
     if options.select is not None:
@@ -242,7 +252,9 @@ def _is_split(pass_: PassPlan) -> bool:
     return [stage.cls for stage in pass_.stages] == [Split]
 
 
-def _plan_pass(name: str, options: PassOptions, earlier: list[PassPlan], where: str) -> PassPlan:
+def _plan_pass(
+    name: str, options: PassOptions, earlier: list[PassPlan], where: str, carried: list[pa.Field[Any]]
+) -> PassPlan:
     if not options.stages:
         raise ConfigError(f"{where}.stages: a pass has at least one stage")
     stages = []
@@ -261,7 +273,12 @@ def _plan_pass(name: str, options: PassOptions, earlier: list[PassPlan], where: 
         split: Split = instances[stages[0].name]
         schema = CLIPS
         tables: tuple[str, ...] = ("sources", "shots", "signals", "clips")
-        provided = pa.schema([*CLIPS, *list(split.signals_schema)[1:]])
+        signals = list(split.signals_schema)[1:]
+        if both := {field.name for field in carried} & {field.name for field in signals}:
+            raise ConfigError(
+                f"--input: column {min(both)!r} is one that a signal of {where} writes; rename it"
+            )
+        provided = pa.schema([*CLIPS, *carried, *signals])
     else:
         table = COMMIT_TABLES.get(name, name)
         if table in {t for p in earlier for t in p.tables}:

@@ -37,6 +37,10 @@ class Source:
     version: str
     """etag, or modification time in nanoseconds: with `bytes`, what must not change while it is read"""
     duplicate_of: str | None = None
+    offset: int | None = None
+    """of a member of a tar: where it begins there"""
+    carried: tuple[Any, ...] = ()
+    """values of the input list's columns"""
 
 
 @dataclass(frozen=True, slots=True)

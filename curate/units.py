@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from curate.records import Source
@@ -29,13 +29,20 @@ class Unit:
         return sum(source.bytes for source in self.sources)
 
 
-def unit_id(sources: Iterable[Source]) -> str:
-    """Return 16 hex digits of a hash of the members: URI, size, version and whose copy each one is."""
-    members = [[s.uri, s.bytes, s.version, s.duplicate_of] for s in sources]
-    return hashlib.sha256(json.dumps(members).encode()).hexdigest()[:16]
+def unit_id(sources: Iterable[Source], columns: Sequence[str] = ()) -> str:
+    """Return 16 hex digits of a hash of the members: URI, size, version and whose copy each one is.
+
+    Where an input list carries `columns`, their names and values count too.
+    """
+    members: list[object] = [[s.uri, s.bytes, s.version, s.duplicate_of, *s.carried] for s in sources]
+    if columns:
+        members.append(list(columns))
+    return hashlib.sha256(json.dumps(members, default=str).encode()).hexdigest()[:16]
 
 
-def divide(sources: Iterable[Source], *, unit_bytes: int, unit_sources: int) -> list[Unit]:
+def divide(
+    sources: Iterable[Source], *, unit_bytes: int, unit_sources: int, columns: Sequence[str] = ()
+) -> list[Unit]:
     """Return `sources`, which are in URI order, in groups of at least one.
 
     A group is closed before the source that would take it past `unit_bytes`, or at `unit_sources`.
@@ -45,10 +52,10 @@ def divide(sources: Iterable[Source], *, unit_bytes: int, unit_sources: int) -> 
     size = 0
     for source in sources:
         if group and (size + source.bytes > unit_bytes or len(group) >= unit_sources):
-            units.append(Unit(unit_id(group), tuple(group)))
+            units.append(Unit(unit_id(group, columns), tuple(group)))
             group, size = [], 0
         group.append(source)
         size += source.bytes
     if group:
-        units.append(Unit(unit_id(group), tuple(group)))
+        units.append(Unit(unit_id(group, columns), tuple(group)))
     return units

@@ -8,6 +8,7 @@ CurateError                      what the program cannot go on from; the CLI pri
 └── StageError                   a stage broke its contract or crashed (exit 1)
 ClipError                        what is wrong with one source or clip; becomes a failure row
 ├── SourceError                  a source cannot be read, or not to its end
+├── TransferError                a source's store does not answer; another day it may
 ├── DecodeLimitError             a source took more time or memory than it is allowed
 └── CutError                     a span could not be cut out of its source
 
@@ -28,6 +29,7 @@ __all__ = [
     "SourceError",
     "StageError",
     "StorageError",
+    "TransferError",
 ]
 
 
@@ -67,6 +69,10 @@ class ClipError(Exception):
 
 class SourceError(ClipError):
     """A source cannot be read, or not to its end."""
+
+
+class TransferError(ClipError):
+    """A source's store does not answer."""
 
 
 class DecodeLimitError(ClipError):

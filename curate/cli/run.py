@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import pyarrow as pa
 import typer
 from rich.console import Console
 
@@ -17,7 +18,7 @@ from curate.executors.place import ExecutorName, choose_place
 from curate.funnel import Funnel, measure_funnel, render_funnel, render_seconds
 from curate.plan import Plan, load_plan
 from curate.progress import BarReporter, JsonReporter, LineReporter, Reporter
-from curate.sources import Listing, list_sources, local_path
+from curate.sources import Listing, is_list, list_sources, local_path
 from curate.units import Unit, divide
 from curate.worker import WorkerSpec
 from shards.errors import ConfigError, InputError, StorageError
@@ -73,20 +74,30 @@ def run(
 ) -> int:
     """Turn videos into captioned, packed training shards; run it again and only what is missing is done."""
     place = choose_place(executor, ray_address, workers, wait_for_nodes)
-    plan = load_plan(pipeline, pipelines, settings or ())
-    if only is not None:
-        plan.pass_named(only)
     allowed = _parse_allowance(max_failures)
+
+    def load(carried: pa.Schema | None = None) -> Plan:
+        plan = load_plan(pipeline, pipelines, settings or (), carried)
+        if only is not None:
+            plan.pass_named(only)
+        return plan
+
+    # What is wrong in the pipeline is said before a long listing, unless a list has a say in it.
+    plan = None if any(is_list(text) for text in inputs) else load()
     if not is_remote(output):
         output = os.path.abspath(output)  # workers elsewhere have a working directory of their own
     console = Console(highlight=False)
     if dry_run:
-        listing, units = _divide(plan, inputs)
+        listing = list_sources(inputs, estimate=True)
+        plan = plan or load(listing.carried)
+        units = _divide(plan, listing)
         ray = place.name is ExecutorName.RAY
         print_plan(console, plan, listing, units, output, only=only, workers=workers, ray=ray)
         return 0
     with place.joined():
-        listing, units = _divide(plan, inputs)
+        listing = list_sources(inputs)
+        plan = plan or load(listing.carried)
+        units = _divide(plan, listing)
         files = _open_run(output)
         before = files.info() if files.storage.exists(RUN_JSON) else None
         info = describe_run(plan, units, before)
@@ -116,9 +127,11 @@ def _witnesses(output: str, listing: Listing) -> list[str]:
     return [path for path in paths if path and not is_remote(path)]
 
 
-def _divide(plan: Plan, inputs: list[str]) -> tuple[Listing, list[Unit]]:
-    listing = list_sources(inputs)
-    return listing, divide(listing.sources, unit_bytes=plan.unit_bytes, unit_sources=plan.unit_sources)
+def _divide(plan: Plan, listing: Listing) -> list[Unit]:
+    columns = listing.carried.names
+    return divide(
+        listing.sources, unit_bytes=plan.unit_bytes, unit_sources=plan.unit_sources, columns=columns
+    )
 
 
 def _open_run(output: str) -> RunFiles:

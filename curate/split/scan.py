@@ -20,9 +20,11 @@ from curate.records import Failure, Row, Sample
 from curate.split.shots import Clock, Shot, ShotBuilder
 from curate.split.stage import Eyes, SplitOptions
 from curate.video import Frame, VideoReader, open_video
+from curate.video.source import open_source
 from shards.errors import ClipError, SourceError
 from shards.ids import clip_id, source_id
 from shards.run import NO_CLIP
+from shards.storage import sha256_of
 
 __all__ = ["ClipCut", "ClipLost", "Event", "Heartbeat", "Scan", "SourceScanned", "scan_source"]
 
@@ -85,8 +87,8 @@ class Stopwatch:
 def hash_file(path: str) -> str:
     """Return the hex SHA-256 of a file; raises SourceError when it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with open_source(path) as file:
+            return sha256_of(file)
     except OSError as exc:
         raise SourceError(f"cannot be read: {exc.strerror}") from exc
 

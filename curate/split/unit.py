@@ -15,17 +15,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
+import pyarrow as pa
+
 from curate.commit import commit_unit, failure_row
 from curate.executors.base import Progress
 from curate.plan import PassPlan
 from curate.records import Failure, Row, Source
-from curate.sources import local_path, stat_version
+from curate.sources.reading import check_unchanged
 from curate.split.decoder import Broken, Decoder, DecoderDiedError, Limits, Refused
 from curate.split.scan import ClipCut, ClipLost, SourceScanned
 from curate.split.stage import Split
+from curate.spool import Ahead, Spool
 from curate.tally import Tally
 from curate.tasks import Done, Task
-from shards.errors import ClipError, SourceError, StageError
+from shards.errors import ClipError, InputError, SourceError, StageError, StorageError, TransferError
 from shards.run import PURGED, Purged
 from shards.schemas import CLIPS, SHOTS, SOURCES
 from shards.storage import Storage
@@ -128,6 +131,7 @@ class _Unit:
 
     task: Task
     report: Callable[[Progress], None]
+    ahead: Ahead
     media: Media
     tables: _Tables = field(default_factory=_Tables)
     seconds: Tally = field(default_factory=Tally)
@@ -153,7 +157,12 @@ class SplitRunner:
         self._purged_ids = {item.source_id for item in purged} - {None}
         split: Split = pass_.stages[0].cls(pass_.stages[0].options)
         self._signals_schema = split.signals_schema
+        known = {*CLIPS.names, *self._signals_schema.names}
+        carried = [field for field in pass_.schema if field.name not in known]
+        self._carried = [field.name for field in carried]
+        self._clips_schema = pa.schema([*CLIPS, *carried])
         limits = pass_.resources
+        self._spool = Spool(limits.spool_bytes)
         self._decoder = Decoder(
             split.options, Limits(limits.stall_limit_s, limits.time_limit_s, limits.address_space)
         )
@@ -161,11 +170,16 @@ class SplitRunner:
     def run(self, task: Task, report: Callable[[Progress], None]) -> Done:
         """Scan the unit's sources and commit it, unless the task is to try one source alone."""
         with self._storage.scratch() as folder:
-            unit = _Unit(task, report, Media(folder, self._pass.fp8, task.unit.id))
-            with self._turn:
-                for source in task.unit.sources:
-                    if task.only in (None, source.uri):
+            sources = [s for s in task.unit.sources if task.only in (None, s.uri)]
+            ahead = Ahead(self._spool, [s for s in sources if self._is_read(s, task)], folder)
+            unit = _Unit(task, report, ahead, Media(folder, self._pass.fp8, task.unit.id))
+            try:
+                # One decoder: units take turns. What they fetch before and store after overlaps.
+                with self._turn:
+                    for source in sources:
                         self._source(source, unit)
+            finally:
+                ahead.close()
             if task.only is not None:
                 return Done({}, {})
             started_s = perf_counter()
@@ -190,7 +204,13 @@ class SplitRunner:
 
     def close(self) -> None:
         """End the decoder."""
+        self._spool.close()
         self._decoder.close()
+
+    def _is_read(self, source: Source, task: Task) -> bool:
+        """Say whether anything of the source will be looked at."""
+        passed_over = source.uri in self._purged_uris or source.uri in task.condemned
+        return not passed_over and source.duplicate_of is None
 
     def _commit(self, unit: _Unit) -> None:
         tables, lost = unit.tables, int(unit.counts["clips_lost"])
@@ -203,7 +223,7 @@ class SplitRunner:
                 "sources": (SOURCES, tables.sources),
                 "shots": (SHOTS, tables.shots),
                 "signals": (self._signals_schema, tables.signals),
-                "clips": (CLIPS, tables.clips),
+                "clips": (self._clips_schema, tables.clips),
             },
             tables.failures,
             counts={"clips_in": len(tables.clips) + lost, "failed": lost, "not_admitted": 0},
@@ -252,14 +272,14 @@ class SplitRunner:
 
     def _scan(self, source: Source, unit: _Unit) -> Row:
         """Scan one source once; return what is known of it."""
-        path = local_path(source.uri)
         scanned: SourceScanned | None = None
-        with _unchanged(source, path):
+        carried = dict(zip(self._carried, source.carried, strict=False))
+        with _unchanged(source), unit.ahead.opened(source) as path:
             for message in self._decoder.scan(source.uri, path):
                 match message:
                     case ClipCut():
                         started_s = perf_counter()
-                        unit.tables.clips.append(unit.media.add(message))
+                        unit.tables.clips.append({**unit.media.add(message), **carried})
                         unit.tables.signals.append(message.signals)
                         unit.seconds["store"] += perf_counter() - started_s
                         video_s = float(message.row["duration_s"])
@@ -299,15 +319,19 @@ def _error(failure: Failure) -> ClipError:
 
 
 @contextmanager
-def _unchanged(source: Source, path: str) -> Iterator[None]:
+def _unchanged(source: Source) -> Iterator[None]:
     """Refuse a source that is not what the plan saw, before or after it is read."""
 
     def check(when: str) -> None:
         try:
-            now = stat_version(path)
+            same = check_unchanged(source)
         except OSError as exc:
             raise SourceError(f"cannot be read: {exc.strerror}") from exc
-        if now != (source.bytes, source.version):
+        except InputError as exc:
+            raise SourceError(f"cannot be read: {exc}") from exc
+        except StorageError as exc:
+            raise TransferError(f"cannot be fetched: {exc}") from exc
+        if not same:
             raise SourceError(f"changed {when}; run again to take it as it is now")
 
     check("since the run was planned")

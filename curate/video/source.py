@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import BinaryIO
 
 import av
 from av.buffer import Buffer
@@ -17,7 +18,8 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from curate.video.geometry import Orientation, display_size
-from shards.errors import SourceError
+from shards.errors import InputError, SourceError, StorageError, TransferError
+from shards.storage import beside, is_remote
 
 __all__ = ["SourceInfo", "describe", "open_container"]
 
@@ -65,17 +67,37 @@ class SourceInfo:
     """why no clip of this source can be a copy; null where copies can be tried"""
 
 
+def open_source(path: str) -> BinaryIO:
+    """Open a local file, or an object that is read by range; raises OSError, SourceError, TransferError."""
+    if not is_remote(path):
+        return open(path, "rb")
+    storage, name = beside(path)
+    try:
+        return storage.open_read(name)
+    except InputError as exc:
+        raise SourceError(f"cannot be read: {exc}") from exc
+    except StorageError as exc:
+        raise TransferError(f"cannot be fetched: {exc}") from exc
+
+
 def open_container(path: str) -> tuple[InputContainer, VideoStream]:
     """Open the file and return it with its best video stream, decoding in one thread.
 
     Raises SourceError: empty, not a media file, or without video. Raises OSError where it cannot be read.
     """
-    if os.stat(path).st_size == 0:
-        raise SourceError("the file is empty (0 bytes)")
     try:
-        container = av.open(
-            f"file:{path}", mode="r", options={"protocol_whitelist": "file", "pattern_type": "none"}
-        )
+        if is_remote(path):
+            file = open_source(path)
+            if not file.seek(0, os.SEEK_END):
+                raise SourceError("the file is empty (0 bytes)")
+            file.seek(0)
+            container = av.open(file, mode="r", options={"protocol_whitelist": ""})
+        else:
+            if os.stat(path).st_size == 0:
+                raise SourceError("the file is empty (0 bytes)")
+            container = av.open(
+                f"file:{path}", mode="r", options={"protocol_whitelist": "file", "pattern_type": "none"}
+            )
     except av.error.FFmpegError as exc:
         raise SourceError(f"not a readable media file: {exc.strerror}") from exc
     try:

@@ -1,0 +1,125 @@
+"""Lists of URIs: text, one a line; CSV or Parquet, a column of URIs and others that go with the clips."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from curate.sources.entries import LISTED, Entry, local_entry
+from curate.sources.names import local_path, suffix
+from shards.errors import ConfigError, InputError
+from shards.schemas import CAPTIONS, CLIPS, SHOTS, SOURCES
+from shards.storage import beside, is_remote
+
+__all__ = ["LIST_SUFFIXES", "UriList", "read_list"]
+
+LIST_SUFFIXES = frozenset({".csv", ".parquet", ".txt"})
+_URI_NAMES = ("uri", "url", "path", "video", "source_uri")
+_VERSION_NAMES = ("etag", "version")
+_OWN = frozenset({*_URI_NAMES, *_VERSION_NAMES, "bytes"})
+_TAKEN = frozenset(
+    {*CLIPS.names, *SOURCES.names, *SHOTS.names, *CAPTIONS.names, "captions", "shard", "tar_offset"}
+) - {"bytes"}
+
+
+class UriList:
+    """A list that has been read: its entries, and the columns that it carries."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._table = _read(uri)
+        names = self._table.column_names
+        self._key = next((name for name in _URI_NAMES if name in names), None)
+        if self._key is None:
+            raise InputError(
+                f"--input {uri}: no column of URIs ({', '.join(_URI_NAMES)}); it has: {', '.join(names)}"
+            )
+        own = {self._key, "bytes", *_VERSION_NAMES}
+        self.carried = pa.schema(
+            [_carried(uri, field) for field in self._table.schema if field.name not in own]
+        )
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what is listed, in the list's order; local files are looked up at once."""
+        table = self._table
+        names = table.column_names
+        version_name = next((name for name in _VERSION_NAMES if name in names), None)
+        sized = "bytes" in names and version_name is not None
+        for batch in table.to_batches(max_chunksize=65536):
+            uris = batch.column(names.index(self._key)).to_pylist()
+            sizes = batch.column(names.index("bytes")).to_pylist() if sized else None
+            versions = batch.column(names.index(version_name)).to_pylist() if sized else None
+            columns = [batch.column(names.index(name)).to_pylist() for name in self.carried.names]
+            carried: Sequence[tuple[object, ...]] = (
+                list(zip(*columns, strict=True)) if columns else [()] * len(uris)
+            )
+            for n, text in enumerate(uris):
+                if not text:
+                    raise InputError(f"--input {self._uri}: a row without a URI")
+                uri = self._absolute(text)
+                if (
+                    sizes is not None
+                    and versions is not None
+                    and sizes[n] is not None
+                    and versions[n] is not None
+                ):
+                    yield Entry(uri, int(sizes[n]), f"{LISTED}{versions[n]}", None, carried[n])
+                elif is_remote(uri):
+                    yield Entry(uri, None, "", None, carried[n])
+                else:
+                    yield local_entry(local_path(uri), carried[n])
+
+    def _absolute(self, text: str) -> str:
+        """Return an entry as a URI; a relative one is relative to the list."""
+        if is_remote(text) or os.path.isabs(text) or text.startswith("file://"):
+            return text
+        if "://" in text:
+            raise ConfigError(f"--input {self._uri}: {text}: only s3://, gs:// and local files can be read")
+        if is_remote(self._uri):
+            scheme, _, rest = self._uri.partition("://")
+            return f"{scheme}://{posixpath.normpath(posixpath.join(posixpath.dirname(rest), text))}"
+        return os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(local_path(self._uri))), text))
+
+
+def read_list(uri: str) -> UriList:
+    """Return the list at `uri`; raises InputError where it cannot be read, ConfigError for a wrong column."""
+    return UriList(uri)
+
+
+def _read(uri: str) -> pa.Table:
+    storage, name = beside(uri if is_remote(uri) else local_path(uri))
+    try:
+        with storage.open_read(name) as file:
+            if suffix(uri) == ".parquet":
+                return pq.read_table(pa.PythonFile(file, mode="r"))
+            if suffix(uri) == ".csv":
+                return pacsv.read_csv(file)
+            lines = (line.strip() for line in file.read().decode("utf-8").splitlines())
+            return pa.table({"uri": pa.array([x for x in lines if x and not x.startswith("#")], pa.string())})
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"--input {uri}: not a readable list: {' '.join(str(exc).split())[:200]}") from exc
+
+
+def _carried(uri: str, field: pa.Field) -> pa.Field:
+    kind = field.type
+    plain = (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)
+        or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_date(kind)
+        or pa.types.is_timestamp(kind)
+    )  # fmt: skip
+    if pa.types.is_null(kind) or pa.types.is_large_string(kind):
+        kind, plain = pa.string(), True
+    if not plain:
+        raise ConfigError(
+            f"--input {uri}: column {field.name!r} is {kind}: text, numbers, truth values and times go along"
+        )
+    if field.name in _TAKEN:
+        raise ConfigError(
+            f"--input {uri}: column {field.name!r} is one that the run writes itself; rename it"
+        )
+    return pa.field(field.name, kind, True, {"doc": "from the input list"})
