@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -53,6 +55,8 @@ class NodeCluster:
     ) -> None:
         """`paths` puts a folder first on a node's Python path."""
         self.folder = folder
+        # Ray's sockets lie there: a path has 107 bytes at most, and pytest's folders are longer.
+        self._temp = Path(tempfile.mkdtemp(prefix="cg"))
         self.cpus = list(cpus)
         self.namespaces = namespaces_allowed()
         self._dashboard = dashboard
@@ -106,7 +110,7 @@ class NodeCluster:
 
     def start(self, node: int) -> None:
         """Start a node, again if it was killed."""
-        temp = self.folder / f"n{node}"
+        temp = self._temp / f"n{node}"
         common = [
             "start", "--block", "--disable-usage-stats", "--include-log-monitor=false",
             f"--temp-dir={temp}", f"--num-cpus={self.cpus[node]}", f"--node-ip-address={self.ip(node)}",
@@ -188,6 +192,7 @@ class NodeCluster:
                 with suppress(psutil.NoSuchProcess):
                     member.kill()
             process.wait()
+        shutil.rmtree(self._temp, ignore_errors=True)
         if self.namespaces:
             for node in range(len(self.cpus)):
                 subprocess.run(["ip", "netns", "del", self._name(node)], capture_output=True, check=False)

@@ -27,12 +27,15 @@ __all__ = ["BUCKET", "Faults", "ObjectStore"]
 BUCKET = "curate-tests"
 _ERROR = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"""
+_DENIED = b"""<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"""
 
 
 @dataclass(slots=True)
 class Faults:
     """How often a request meets what; shares of 1, drawn in order of arrival from a seeded generator."""
 
+    denied: float = 0.0
     error_500: float = 0.0
     slow: float = 0.0
     slow_s: float = 1.0
@@ -49,7 +52,7 @@ class Faults:
     def draw(self) -> str:
         """Return the fault of the next request, or ""."""
         number = self._random.random()
-        for name in ("error_500", "slow", "drop_before", "drop_middle"):
+        for name in ("denied", "error_500", "slow", "drop_before", "drop_middle"):
             share = getattr(self, name)
             if number < share:
                 self.injected[name] += 1
@@ -208,6 +211,11 @@ class _Proxy(threading.Thread):
     async def _answer(self, fault: str, head: list[bytes], body: bytes, writer: asyncio.StreamWriter) -> None:
         if fault == "drop_before":
             writer.transport.abort()
+            return
+        if fault == "denied":
+            length = b"Content-Length: %d\r\n\r\n" % len(_DENIED)
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\n" + length + _DENIED)
+            await writer.drain()
             return
         if fault == "error_500":
             length = b"Content-Length: %d\r\n\r\n" % len(_ERROR)
