@@ -74,7 +74,9 @@ def measure_flow(flow_HW2: Flow, dt_s: float) -> PairMotion:
     what stands still count as zero: a small mover before a fixed camera moves the picture little.
     """
     height, width = flow_HW2.shape[:2]
-    length_px = float(cv2.magnitude(flow_HW2[..., 0], flow_HW2[..., 1]).mean())
+    x, y = flow_HW2[..., 0], flow_HW2[..., 1]
+    # Not cv2.magnitude: its last bit depends on where in memory an array lies.
+    length_px = float(np.sqrt(x * x + y * y).mean())
     return PairMotion(length_px / (float(np.hypot(height, width)) * dt_s))
 
 
@@ -107,7 +109,7 @@ class MotionOptions(Options):
 class MotionSignal:
     """`motion_total` of clips while their source is decoded."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Options: ClassVar[type[Options]] = MotionOptions
     provides: ClassVar[pa.Schema] = pa.schema(
         [

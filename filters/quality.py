@@ -105,7 +105,9 @@ def measure_chroma(u_hw: Plane, v_hw: Plane) -> Chroma:
     )
     spread = float(np.hypot(rg_std, yb_std))
     offset = float(np.hypot(rg_mean, yb_mean))
-    return Chroma(min(1.0, float(cv2.magnitude(u, v).mean()) / 128), spread + 0.3 * offset)
+    # Not cv2.magnitude: its last bit depends on where in memory an array lies.
+    distance = float(np.sqrt(u * u + v * v).mean())
+    return Chroma(min(1.0, distance / 128), spread + 0.3 * offset)
 
 
 class QualityOptions(Options):
@@ -117,7 +119,7 @@ class QualityOptions(Options):
 class QualitySignal:
     """Sharpness, light and colour of clips while their source is decoded."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Options: ClassVar[type[Options]] = QualityOptions
     provides: ClassVar[pa.Schema] = pa.schema(
         [

@@ -125,25 +125,23 @@ class NodeCluster:
         env = self.environment()
         if node in self._paths:
             env["PYTHONPATH"] = f"{self._paths[node]}:{env['PYTHONPATH']}"
+        started = self._log(node).count("Ray runtime started")
         with (self.folder / f"n{node}.log").open("ab") as log:
             self._processes[node] = subprocess.Popen(
                 self.inside(node, _RAY, *common), env=env, stdout=log, stderr=log, start_new_session=True
             )
-        self._await(node)
+        self._await(node, started)
 
-    def _await(self, node: int) -> None:
+    def _log(self, node: int) -> str:
+        path = self.folder / f"n{node}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def _await(self, node: int, started: int) -> None:
         deadline_s = time.monotonic() + 90
-        while self.raylet(node) is None or (node == 0 and not self._answers()):
-            log = (self.folder / f"n{node}.log").read_text(errors="replace")
+        while (log := self._log(node)).count("Ray runtime started") == started:
             assert self._processes[node].poll() is None, log
             assert time.monotonic() < deadline_s, log
             time.sleep(0.2)
-
-    def _answers(self) -> bool:
-        probe = f"import socket; socket.create_connection(({self.ip(0)!r}, {self.port}), 1)"
-        return not subprocess.run(
-            self.inside(0, sys.executable, "-c", probe), stderr=-3, check=False
-        ).returncode
 
     def family(self, node: int) -> list[psutil.Process]:
         """Return the processes of a node."""

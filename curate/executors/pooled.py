@@ -28,6 +28,7 @@ _PROGRESS_EVERY_S = 2.0
 _PROGRESS_CALLS_PER_S = 50
 _IDLE_S = 30.0
 _STARVED_S = 3.0
+_TURN_S = 60.0
 _SILENCE_S = 30.0
 _GOODBYE_S = 3.0
 
@@ -43,6 +44,7 @@ class _Actor:
     """when it was asked for; once loaded, when it last became idle"""
     node: str = ""
     loaded: bool = False
+    loaded_s: float = 0.0
     retiring: bool = False
     asked_s: float = 0.0
     """when its progress was last asked for"""
@@ -149,14 +151,14 @@ class PooledExecutor:
         if method == "progress":
             return self._progressed(actor, answer)
         task, _ = actor.tasks.pop(call)
-        if isinstance(answer, TaskFailed) and answer.blame == "node":
-            self._avoid(actor.node)
         if isinstance(answer, Done) and task.only is None:
             self._cluster.count(task.pass_name, answer)
         if not actor.tasks:
             actor.since_s = monotonic()
             if actor.retiring:
                 self._end(actor)
+        if isinstance(answer, TaskFailed) and answer.blame == "node":
+            self._avoid(actor.node)
         return [TaskEvent(task, answer)]
 
     def _progressed(self, actor: _Actor, news: Mapping[str, Mapping[str, float]]) -> Iterable[Event]:
@@ -210,10 +212,15 @@ class PooledExecutor:
                 if idle and (now - actor.since_s > _IDLE_S or any(other is not pool for other in starving)):
                     self._end(actor)
         for pool in starving:
-            self._make_room(pool, now, nodes)
+            self._make_room(pool, now, nodes, demand)
 
-    def _make_room(self, pool: _Pool, now: float, nodes: Sequence[NodeShape]) -> None:
-        """Let the largest other pool give up a worker for one that has work and nobody to do it."""
+    def _make_room(
+        self, pool: _Pool, now: float, nodes: Sequence[NodeShape], demand: Mapping[_Pool, int]
+    ) -> None:
+        """Let the largest other pool give up a worker for one that has work and nobody to do it.
+
+        A pool that has work itself gives its last worker only after a turn: a start costs its models.
+        """
         starved_s = now - (pool.starved_since_s or now)
         if starved_s > self._patience_s + _SILENCE_S:
             check_fit(pool.shape, pool.passes, nodes)
@@ -225,7 +232,13 @@ class PooledExecutor:
             self._notes.append(Note(text))
         if starved_s < _STARVED_S or any(actor.retiring for p in self._pools for actor in p.actors):
             return
-        givers = [other for other in self._pools if other is not pool and other.serving]
+        givers = [
+            other
+            for other in self._pools
+            if other is not pool
+            and other.serving
+            and (not demand[other] or len(other.serving) > 1 or now - other.serving[0].loaded_s > _TURN_S)
+        ]
         if givers:
             giver = max(givers, key=lambda other: len(other.serving))
             actor = min(giver.serving, key=lambda actor: len(actor.tasks))
@@ -252,7 +265,7 @@ class PooledExecutor:
             self._avoid(actor.node)
             return [LoadFailed(first, f"running other code on {answer.host}: {'; '.join(other)}")]
         actor.loaded = True
-        actor.since_s = monotonic()
+        actor.since_s = actor.loaded_s = monotonic()
         events: list[Event] = [Loaded(name) for name in actor.pool.passes]
         if other and answer.host not in self._told:
             self._told.add(answer.host)

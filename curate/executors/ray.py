@@ -187,7 +187,7 @@ class RayCluster:
         except RayError as exc:
             text = str(exc)
             with_node = not isinstance(exc, ActorUnavailableError) and "node" in text and "died" in text
-            memory = isinstance(exc, OutOfMemoryError) or "OOM" in text
+            memory = isinstance(exc, OutOfMemoryError) or "running low on memory" in text
             how = "killed for memory" if memory else "lost with its node" if with_node else "killed"
             raise ActorLostError(how, with_node=with_node) from exc
 
