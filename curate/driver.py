@@ -10,6 +10,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import monotonic, sleep
 
 from curate.commit import failures_path
 from curate.executors.base import (
@@ -31,7 +32,7 @@ from curate.tasks import Done, Task, TaskFailed
 from curate.units import Unit
 from curate.versions import package_versions
 from shards import tables
-from shards.errors import CurateError
+from shards.errors import CurateError, StorageError
 from shards.run import Part, PassInfo, RunFiles, RunInfo
 
 __all__ = ["RunFailedError", "Totals", "committed_units", "describe_run", "drive", "run_schedule"]
@@ -44,6 +45,10 @@ class RunFailedError(CurateError):
         super().__init__(failed.message)
         self.exit_code = failed.exit_code
         self.trace = failed.trace
+
+
+# A listing may lag behind what was put for so long.
+LISTING_S = 60.0
 
 
 @dataclass(slots=True)
@@ -129,7 +134,25 @@ def drive(
         )
     attempts = {p.name: p.resources.attempts for p in plan.passes}
     schedule = Schedule(names, ready, committed, attempts=attempts, retry=retry)
-    return run_schedule(schedule, names, executor, reporter)
+    totals = run_schedule(schedule, names, executor, reporter)
+    for name in names:
+        _await_listing(run, info, name, {unit.id for unit in ready})
+    return totals
+
+
+def _await_listing(run: RunFiles, info: RunInfo, name: str, units: set[str]) -> None:
+    """Wait until a listing shows what was committed: some stores, and shared file systems, lag behind.
+
+    What reads the run after this (the index, a selection) goes by listings.
+    """
+    deadline_s = monotonic() + LISTING_S
+    while missing := units - set(run.committed(info, name)):
+        if monotonic() > deadline_s:
+            raise StorageError(
+                f"{run.storage.root}: {len(missing)} committed units of {name!r} are not listed after "
+                f"{LISTING_S:.0f} s; run again"
+            )
+        sleep(0.5)
 
 
 def run_schedule(schedule: Schedule, names: Sequence[str], executor: Executor, reporter: Reporter) -> Totals:

@@ -76,8 +76,10 @@ class UriList:
 
     def _absolute(self, text: str) -> str:
         """Return an entry as a URI; a relative one is relative to the list."""
-        if is_remote(text) or os.path.isabs(text) or text.startswith("file://"):
+        if is_remote(text) or text.startswith("file://"):
             return text
+        if os.path.isabs(text):
+            return os.path.normpath(text)
         if "://" in text:
             raise ConfigError(f"--input {self._uri}: {text}: only s3://, gs:// and local files can be read")
         if is_remote(self._uri):

@@ -27,6 +27,7 @@ class Actor:
     name: str
     node: str
     shape: Shape
+    avoided: frozenset[str] = frozenset()
     alive: bool = True
 
 
@@ -57,9 +58,13 @@ class FakeCluster:
         taken = sum(a.shape.cpus for a in self.actors if a.alive and a.node == node)
         return self.cpus[node] - taken
 
+    def place(self, actor: Actor) -> None:
+        roomy = (n for n in self.cpus if n not in actor.avoided and self.free(n) >= actor.shape.cpus)
+        actor.node = actor.node or next(roomy, "")
+
     def start(self, name: str, shape: Shape, avoided: Collection[str]) -> Actor:
-        actor = Actor(name, "", shape)
-        actor.node = next((n for n in self.cpus if n not in avoided and self.free(n) >= shape.cpus), "")
+        actor = Actor(name, "", shape, frozenset(avoided))
+        self.place(actor)
         self.actors.append(actor)
         return actor
 
@@ -74,9 +79,7 @@ class FakeCluster:
         for call in calls:
             if call.method == "load" and self.loads and not call.ended:
                 actor = call.actor
-                actor.node = actor.node or next(
-                    (n for n in self.cpus if self.free(n) >= actor.shape.cpus), ""
-                )
+                self.place(actor)
                 if actor.node:
                     hello = Hello(self.code.get(actor.node, dict(describe_code())), actor.node, 1)
                     call.answer, call.ended = (actor.node, hello), True
