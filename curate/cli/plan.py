@@ -83,7 +83,7 @@ def _input(listing: Listing, estimate: Estimate, images: int) -> str:
     kinds += [f"{copies:,} copies of others"] if copies else []
     kinds += [f"{unread:,} that cannot be read"] if unread else []
     among = f" (among them {', '.join(kinds)})" if kinds else ""
-    estimated = getattr(listing, "estimated", 0)
+    estimated = listing.estimated
     about = ""
     if estimated:
         about = ", about: some sizes were not looked up, and taken to be the mean of a sample"

@@ -19,6 +19,7 @@ from curate.funnel import Funnel, measure_funnel, render_funnel, render_seconds
 from curate.plan import Plan, load_plan
 from curate.progress import BarReporter, JsonReporter, LineReporter, Reporter
 from curate.sources import Listing, is_list, list_sources, local_path
+from curate.sources.reading import holder
 from curate.units import Unit, divide
 from curate.worker import WorkerSpec
 from shards.errors import ConfigError, InputError, StorageError
@@ -123,7 +124,7 @@ def run(
 
 def _witnesses(output: str, listing: Listing) -> list[str]:
     """Return a file of the run and one of the input, where these are files of this machine."""
-    paths = [f"{output}/{RUN_JSON}", next((local_path(s.uri) for s in listing.sources if s.bytes), "")]
+    paths = [f"{output}/{RUN_JSON}", next((local_path(holder(s)) for s in listing.sources if s.bytes), "")]
     return [path for path in paths if path and not is_remote(path)]
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import signal
 import socket
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from time import monotonic
@@ -45,6 +47,7 @@ def connect(address: str | None) -> None:
     wanted = address or os.environ.get("RAY_ADDRESS")
     if wanted:
         _reach(wanted)
+    terminate = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address=wanted,
@@ -55,6 +58,8 @@ def connect(address: str | None) -> None:
     except (ConnectionError, RuntimeError, ValueError) as exc:
         first = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
         raise ConfigError(f"no Ray cluster at {wanted or 'this machine'}: {first}") from exc
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, terminate)  # Ray's own handler ends the driver with the code 15
 
 
 def disconnect() -> None:

@@ -47,8 +47,8 @@ def list_sources(inputs: Sequence[str], *, estimate: bool = False) -> Listing:
     """Return every source under `inputs` in URI order, duplicates marked.
 
     A folder is searched to the bottom for files named like video or images; a file named by itself is taken
-    whatever its name. With `estimate`, the sizes of objects in a long list are guessed from a sample. Raises
-    InputError when an input is not there or nothing is found.
+    whatever its name. With `estimate`, the sizes of objects in a long list are guessed from a sample, and
+    their copies not looked for. Raises InputError when an input is not there or nothing is found.
     """
     ignored: Counter[str] = Counter()
     entries: list[Entry] = []
@@ -81,7 +81,9 @@ def list_sources(inputs: Sequence[str], *, estimate: bool = False) -> Listing:
             f"no video or image in {', '.join(inputs)}"
             + (f" (not taken by their names: {passed})" if passed else "")
         )
-    if not estimated:
+    # An estimate of a long list asks the store nothing: a few copies hardly change it.
+    unasked = estimate and len(sources) > _ESTIMATE_ABOVE and any(is_remote(s.uri) for s in sources)
+    if not unasked:
         mark_duplicates(sources)
     return Listing(tuple(sources), dict(ignored), carried, estimated)
 
