@@ -1,6 +1,7 @@
 """The KubeRay manifest: pods that Kubernetes takes, a command that `curate` takes, groups that hold a worker.
 
-KubeRay's own fields were compared by hand with its Go types and API reference, not with the current CRD; here is what the run depends on.
+KubeRay's own fields were compared by hand with its Go types and API reference, not with the current CRD; here
+is what the run depends on.
 """
 
 from __future__ import annotations
