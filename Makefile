@@ -47,9 +47,10 @@ else
 endif
 	$(BIN)/curate bench memory
 
-# Kill drivers, workers and decoders twenty times; the run must end as an undisturbed one does.
+# Kill drivers, workers, decoders and raylets twenty times; the runs must end as undisturbed ones do.
 chaos: setup
 	CHAOS_KILLS=20 $(BIN)/python -m pytest tests/e2e/test_chaos.py -s
+	CHAOS_KILLS=20 $(BIN)/python -m pytest tests/e2e/test_cluster.py -k killed -s
 
 format: setup
 	$(BIN)/ruff format .

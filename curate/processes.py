@@ -49,6 +49,10 @@ class Child:
         """Send a message; OSError when the child is gone."""
         self.connection.send(message)
 
+    def kill(self) -> None:
+        """End the child by force; its pipe then closes."""
+        self._process.kill()
+
     def exit_code(self) -> int | None:
         """Wait a moment for the child's end and return its exit code; None while it runs."""
         self._process.join(timeout=5)

@@ -117,6 +117,26 @@ class Picky(Stage):
         return {"picked": True}
 
 
+class DiesLoading(Stage):
+    """Kills its worker while its model loads, as one does that runs out of memory."""
+
+    version = 1
+    provides = pa.schema([column("never", pa.int32())])
+
+    class Options(Options):
+        spare: str = ""
+        """a file: the first worker to find it takes it away and lives"""
+
+    def setup(self) -> None:
+        try:
+            os.unlink(self.options.spare)
+        except OSError:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def process(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
+        return [{"never": 1} for _ in clips]
+
+
 class WrongColumn(Stage):
     """Returns a column that it does not provide."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
+from time import monotonic
 
 from curate.executors.base import Died, Event, Loaded, LoadFailed, NotBegun, Progress, TaskEvent
 from curate.executors.slots import has_room
@@ -22,6 +23,7 @@ _GOODBYE_S = 2.0
 class _Worker:
     child: Child
     tasks: dict[tuple[str, str], Task] = field(default_factory=dict)
+    given_s: dict[tuple[str, str], float] = field(default_factory=dict)
     loaded: set[str] = field(default_factory=set)
 
 
@@ -45,6 +47,7 @@ class LocalExecutor:
             return False
         # Busy before it has the task: wherever Ctrl-C comes in between, `close` knows the child.
         worker.tasks[task.key] = task
+        worker.given_s[task.key] = monotonic()
         try:
             worker.child.send(task)
         except OSError:
@@ -71,6 +74,7 @@ class LocalExecutor:
     def wait(self, timeout_s: float, waiting: Mapping[str, int]) -> Sequence[Event]:
         """Return what has happened, after at most `timeout_s`."""
         self._plenty = sum(waiting.values()) > self._limit
+        self._end_overdue()
         by_connection = {worker.child.connection: worker for worker in self._workers if worker.tasks}
         events: list[Event] = []
         for connection in wait(list(by_connection), timeout_s):
@@ -87,6 +91,15 @@ class LocalExecutor:
             task = worker.tasks[key] if isinstance(message, Progress) else worker.tasks.pop(key)
             events.append(TaskEvent(task, message))
         return events
+
+    def _end_overdue(self) -> None:
+        """Kill the workers whose unit takes longer than it may; the pipe then closes, which is a death."""
+        now = monotonic()
+        for worker in self._workers:
+            for key, task in worker.tasks.items():
+                limit_s = self._spec.plan.pass_named(task.pass_name).resources.unit_limit_s
+                if now - worker.given_s[key] > limit_s:
+                    worker.child.kill()
 
     def _bury(self, worker: _Worker) -> list[Event]:
         """Remove a dead worker and return what that means for its tasks."""

@@ -200,7 +200,8 @@ class PooledExecutor:
                 pool.starved_since_s = now
             running = sum(len(actor.tasks) for actor in pool.actors)
             fitting = count_fitting(pool.shape, nodes)
-            wanted = wanted_workers(pool.shape, fitting, demand[pool], running)
+            growing = self._patience_s > 0
+            wanted = wanted_workers(pool.shape, fitting, demand[pool], running, growing=growing)
             staying = [actor for actor in pool.actors if not actor.retiring]
             # What a starving pool waits for must not be taken by another one's next worker.
             blocked = any(other is not pool for other in starving) and bool(pool.serving)

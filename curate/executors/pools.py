@@ -74,13 +74,14 @@ def _fits(shape: Shape, node: NodeShape) -> int:
     return min(limits, default=int(node.cpus))
 
 
-def wanted_workers(shape: Shape, fitting: int, waiting: int, running: int) -> int:
+def wanted_workers(shape: Shape, fitting: int, waiting: int, running: int, *, growing: bool = False) -> int:
     """Return how many workers a pool should have for `waiting` and `running` tasks.
 
-    One a task, between the bounds; without an upper bound, as many as fit. Above what fits, the bound is
-    asked for all the same: a cluster that grows by itself learns of it that way.
+    One a task, between the bounds. An upper bound is asked for even above what fits: a cluster that grows by
+    itself learns of it that way. Without one, as many as fit, and twice as many of a cluster that is
+    `growing`: each time it has grown, more are asked for.
     """
-    most = shape.workers if shape.workers is not None else max(1, fitting)
+    most = shape.workers if shape.workers is not None else max(1, fitting) * (2 if growing else 1)
     return max(shape.min_workers, min(most, waiting + running))
 
 

@@ -246,6 +246,30 @@ def test_a_source_that_kills_its_worker_is_isolated(bench: Bench) -> None:
     assert curate("verify", bench.run).returncode == 0
 
 
+def test_a_stage_that_hangs_loses_its_worker_and_its_source_a_row(bench: Bench) -> None:
+    limits = ("--set", "extra.resources={unit_limit_s: 3, attempts: 1}", "--workers", "1")
+    code, text = bench("--set", "extra.hang=dark", *limits)
+    assert code == 0, text
+    lost = [f for f in failures(bench.run) if f["pass"] == "extra"]
+    assert {Path(f["source_uri"]).name for f in lost} == {"dark.mp4"}
+    assert {f["error"] for f in lost} == {"WorkerDied"}
+
+
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_workers_that_die_while_loading_stop_the_run_and_condemn_nothing(bench: Bench, executor: str) -> None:
+    bench.yaml.write_text(bench.yaml.read_text().replace('{"parts:Picky": {}}', '{"parts:DiesLoading": {}}'))
+    place = ("--executor", executor, "--set", "extra.resources.cpus=0.5")
+    code, text = bench(*place)
+    assert code == 1, text
+    assert "'extra': 3 workers in a row died while loading" in text.splitlines()[-1]
+    assert not [f for f in failures(bench.run) if f["pass"] == "extra"]
+    spare = bench.run.parent / "spare"
+    spare.touch()
+    code, text = bench(*place, "--workers", "1", "--set", f"extra.spare={spare}")
+    assert code == 0, text
+    assert len(rows(bench.run, "extra")) == len(rows(bench.run, "clips"))
+
+
 def test_a_bug_in_a_stage_stops_the_run_and_keeps_what_was_committed(bench: Bench) -> None:
     code, text = bench("--set", "extra.crash=dark")
     assert code == 1

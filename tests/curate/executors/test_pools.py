@@ -54,6 +54,8 @@ def test_a_pool_stays_between_its_bounds(
 def test_an_upper_bound_is_asked_for_even_where_it_does_not_fit_yet() -> None:
     assert wanted_workers(shape(high=64), 2, 1000, 2) == 64
     assert wanted_workers(shape(), 2, 1000, 2) == 2
+    assert wanted_workers(shape(), 2, 1000, 2, growing=True) == 4
+    assert wanted_workers(shape(), 2, 1, 2, growing=True) == 3
 
 
 def test_passes_of_one_shape_share_a_pool_and_a_gpu_pass_has_its_own() -> None:
