@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
 from curate.records import Source
 from curate.sources.names import local_path
 from curate.sources.reading import lies_here, read_source
-from shards.errors import InputError, SourceError, StorageError, TransferError
+from curate.transfer import clip_error
+from shards.errors import InputError, SourceError, StorageError
 
 __all__ = ["Ahead", "Spool"]
 
@@ -67,6 +68,7 @@ class Ahead:
         self._fetched: dict[str, Future[Path]] = {}
         self._past: set[str] = set()
         self._reserved: dict[str, int] = {}
+        self._given_up = threading.Event()
         self._begin_next()
 
     def _begin_next(self) -> None:
@@ -78,16 +80,26 @@ class Ahead:
             self._fetched[waiting.uri] = self._spool.fetchers.submit(self._fetch, waiting)
 
     def _fetch(self, source: Source) -> Path:
+        """Copy the source to the unit's folder: whole, or not at all."""
         target = self._folder / f"source-{self._wanted.index(source)}"
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+
+        def copy(start: int) -> None:
+            if not self._given_up.is_set():
+                _write(handle, read_source(source, start, min(_CHUNK, source.bytes - start)), start)
+
+        copies: list[Future[None]] = []
         try:
-
-            def copy(start: int) -> None:
-                data = read_source(source, start, min(_CHUNK, source.bytes - start))
-                os.pwrite(handle, data, start)
-
-            list(self._spool.ranges.map(copy, range(0, source.bytes, _CHUNK)))
+            for start in range(0, source.bytes, _CHUNK):
+                copies.append(self._spool.ranges.submit(copy, start))
+            for one in copies:
+                one.result()
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
         finally:
+            # Not before the last one has ended: by then the number may be that of another file.
+            wait([one for one in copies if not one.cancel()])
             os.close(handle)
         return target
 
@@ -111,24 +123,34 @@ class Ahead:
         self._past.add(source.uri)
         try:
             path = self._fetched[source.uri].result()
-        except (InputError, FileNotFoundError) as exc:
-            raise SourceError(f"cannot be read: {exc}") from exc
-        except StorageError as exc:
-            raise TransferError(f"cannot be fetched: {exc}") from exc
-        finally:
-            if source.uri in self._reserved:
-                self._spool.release(self._reserved.pop(source.uri))
-        self._begin_next()
-        try:
-            yield str(path)
+        except (InputError, StorageError) as exc:
+            raise clip_error(exc) from exc
         finally:
             # Whoever asks again, because the decoder died over it, has it fetched again.
             del self._fetched[source.uri]
+            if source.uri in self._reserved:
+                self._spool.release(self._reserved.pop(source.uri))
+            self._begin_next()
+        try:
+            yield str(path)
+        finally:
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Give up what was fetched early and not asked for."""
+        self._given_up.set()
         for uri, fetched in self._fetched.items():
             fetched.cancel()
             if uri in self._reserved:
                 self._spool.release(self._reserved.pop(uri))
+
+
+def _write(handle: int, data: bytes, start: int) -> None:
+    """Write every byte of `data` at `start`.
+
+    On a disk that is almost full one call takes a part of it without a word; the next one says why.
+    """
+    left = memoryview(data)
+    while left:
+        written = os.pwrite(handle, left, start)
+        left, start = left[written:], start + written

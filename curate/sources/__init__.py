@@ -17,9 +17,9 @@ from curate.records import Source
 from curate.sources.duplicates import mark_duplicates
 from curate.sources.entries import Entry, resolve
 from curate.sources.lists import LIST_SUFFIXES, UriList
-from curate.sources.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES, local_path, suffix
+from curate.sources.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES, local_path, suffix, without_secrets
 from curate.sources.places import expand
-from curate.sources.tars import members
+from curate.sources.tars import all_members, members
 from shards.errors import ConfigError, InputError
 from shards.storage import is_remote
 
@@ -53,15 +53,19 @@ def list_sources(inputs: Sequence[str], *, estimate: bool = False) -> Listing:
     ignored: Counter[str] = Counter()
     entries: list[Entry] = []
     lists: list[UriList] = []
+    tars: list[str] = []
     for text in inputs:
         _refuse_other_schemes(text)
         for entry in expand(text, ignored):
-            if is_list(entry.uri):
+            if is_list(entry.uri) and is_list(text):
                 lists.append(UriList(entry.uri))
+            elif is_list(entry.uri):
+                ignored[suffix(entry.uri)] += 1
             elif suffix(entry.uri) == ".tar":
-                entries.extend(members(entry.uri))
+                tars.append(entry.uri)
             else:
                 entries.append(entry)
+    entries += all_members(tars)
     carried = _union([one.carried for one in lists])
     sources = list(resolve(entries))
     estimated = 0
@@ -96,7 +100,9 @@ def is_list(text: str) -> bool:
 def _refuse_other_schemes(text: str) -> None:
     scheme = text.partition("://")[0] if "://" in text else "file"
     if scheme != "file" and not is_remote(text):
-        raise ConfigError(f"--input {text}: {scheme}:// cannot be read; s3://, gs:// and local paths can")
+        raise ConfigError(
+            f"--input {without_secrets(text)}: {scheme}:// cannot be read; s3://, gs:// and local paths can"
+        )
 
 
 def _union(schemas: Sequence[pa.Schema]) -> pa.Schema:
@@ -124,10 +130,16 @@ def _aligned(one: UriList, carried: pa.Schema) -> Iterator[Entry]:
 def _opened(entries: Sequence[Entry]) -> Iterator[Entry]:
     """Yield entries of a list, a tar among them as its videos."""
     for entry in entries:
-        if suffix(entry.uri) == ".tar":
-            yield from (replace(member, carried=entry.carried) for member in members(entry.uri))
-        else:
+        if suffix(entry.uri) != ".tar":
             yield entry
+            continue
+        try:
+            found = members(entry.uri)
+        except InputError:
+            yield entry  # dead: a source that will fail
+            continue
+        for member in found:
+            yield replace(member, carried=entry.carried)
 
 
 def _guess(entries: Sequence[Entry], unknown: Sequence[int]) -> list[Source]:

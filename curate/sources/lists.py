@@ -11,7 +11,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from curate.sources.entries import LISTED, Entry, local_entry
-from curate.sources.names import local_path, suffix
+from curate.sources.names import local_path, suffix, without_secrets
 from shards.errors import ConfigError, InputError
 from shards.schemas import CAPTIONS, CLIPS, SHOTS, SOURCES
 from shards.storage import beside, is_remote
@@ -39,10 +39,27 @@ class UriList:
             raise InputError(
                 f"--input {uri}: no column of URIs ({', '.join(_URI_NAMES)}); it has: {', '.join(names)}"
             )
+        self._check_own()
         own = {self._key, "bytes", *_VERSION_NAMES}
         self.carried = pa.schema(
             [_carried(uri, field) for field in self._table.schema if field.name not in own]
         )
+        for field in self.carried:
+            place = names.index(field.name)
+            # What is finer than a microsecond is cut off: no table of ours holds it.
+            column = self._table.column(place).cast(field.type, safe=False)
+            self._table = self._table.set_column(place, field, column)
+
+    def _check_own(self) -> None:
+        """Refuse URIs that are not text and sizes that are not whole numbers."""
+        for name, is_right, kind in (
+            (self._key, _is_text, "text"),
+            ("bytes", pa.types.is_integer, "whole numbers"),
+        ):
+            if name in self._table.column_names:
+                given = self._table.schema.field(name).type
+                if not is_right(given) and not pa.types.is_null(given):
+                    raise InputError(f"--input {self._uri}: column {name!r} is {given}, not {kind}")
 
     def entries(self) -> Iterator[Entry]:
         """Yield what is listed, in the list's order; local files are looked up at once."""
@@ -76,12 +93,21 @@ class UriList:
 
     def _absolute(self, text: str) -> str:
         """Return an entry as a URI; a relative one is relative to the list."""
-        if is_remote(text) or text.startswith("file://"):
+        if is_remote(text):
+            if "@" in text.split("/", 3)[2]:
+                raise ConfigError(
+                    f"--input {self._uri}: {without_secrets(text)}: a URI holds no credentials; "
+                    "put them into the environment or the client's files"
+                )
+            return text
+        if text.startswith("file://"):
             return text
         if os.path.isabs(text):
             return os.path.normpath(text)
         if "://" in text:
-            raise ConfigError(f"--input {self._uri}: {text}: only s3://, gs:// and local files can be read")
+            raise ConfigError(
+                f"--input {self._uri}: {without_secrets(text)}: only s3://, gs:// and local files can be read"
+            )
         if is_remote(self._uri):
             scheme, _, rest = self._uri.partition("://")
             return f"{scheme}://{posixpath.normpath(posixpath.join(posixpath.dirname(rest), text))}"
@@ -101,7 +127,7 @@ def _read(uri: str) -> pa.Table:
                 return pq.read_table(pa.PythonFile(file, mode="r"))
             if suffix(uri) == ".csv":
                 return pacsv.read_csv(file)
-            lines = (line.strip() for line in file.read().decode("utf-8").splitlines())
+            lines = (line.strip() for line in file.read().decode("utf-8-sig").splitlines())
             return pa.table({"uri": pa.array([x for x in lines if x and not x.startswith("#")], pa.string())})
     except (pa.ArrowException, OSError, UnicodeDecodeError) as exc:
         raise InputError(f"--input {uri}: not a readable list: {' '.join(str(exc).split())[:200]}") from exc
@@ -110,12 +136,13 @@ def _read(uri: str) -> pa.Table:
 def _carried(uri: str, field: pa.Field) -> pa.Field:
     kind = field.type
     plain = (
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)
-        or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_date(kind)
-        or pa.types.is_timestamp(kind)
+        pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        or pa.types.is_date(kind) or pa.types.is_timestamp(kind)
     )  # fmt: skip
-    if pa.types.is_null(kind) or pa.types.is_large_string(kind):
+    if pa.types.is_null(kind) or _is_text(kind):
         kind, plain = pa.string(), True
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        kind = pa.timestamp("us", kind.tz)
     if not plain:
         raise ConfigError(
             f"--input {uri}: column {field.name!r} is {kind}: text, numbers, truth values and times go along"
@@ -125,3 +152,10 @@ def _carried(uri: str, field: pa.Field) -> pa.Field:
             f"--input {uri}: column {field.name!r} is one that the run writes itself; rename it"
         )
     return pa.field(field.name, kind, True, {"doc": "from the input list"})
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Say whether a column is text, as it is or by reference to a dictionary."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

@@ -6,7 +6,15 @@ import os
 import posixpath
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "is_media", "is_video", "local_path", "suffix"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "is_media",
+    "is_video",
+    "local_path",
+    "suffix",
+    "without_secrets",
+]
 
 VIDEO_SUFFIXES = frozenset(
     f".{name}"
@@ -69,3 +77,10 @@ def local_path(uri: str) -> str:
     if uri.startswith("file://"):
         return os.fsdecode(unquote(urlsplit(uri).path, errors="surrogateescape"))
     return uri
+
+
+def without_secrets(uri: str) -> str:
+    """Return a URI as a message may show it: without user, password and signature."""
+    scheme, _, rest = uri.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"

@@ -8,7 +8,7 @@ import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from curate.sources.entries import Entry, local_entry
 from curate.sources.names import is_media, local_path, suffix
@@ -61,28 +61,42 @@ def _walk(folder: str, ignored: Counter[str]) -> Iterator[Entry]:
 
 
 def _expand_remote(text: str, ignored: Counter[str]) -> Iterator[Entry]:
-    if glob.has_magic(text):
-        # List from the last folder before the first wildcard.
-        plain = re.split(r"[*?\[]", text, maxsplit=1)[0]
-        found = list(_objects(open_storage(posixpath.dirname(plain))))
-        matches = [entry for entry in found if _matches(entry.uri, text)]
-        if not matches:
-            raise InputError(f"--input {text}: matches no object")
-        yield from matches
-        return
     folder, _, name = text.rpartition("/")
+    bucket = text.split("/", 3)[2]
+    if glob.has_magic(bucket):
+        raise InputError(f"--input {text}: name one bucket; wildcards stand after it")
     if name and folder.count("/") >= 2:
         one = open_storage(folder).entry(name)
         if one is not None:
             yield Entry(text, one.bytes, str(one.mtime_ns))
             return
-    storage = open_storage(text)
-    storage.create()
-    found = list(_objects(storage))
-    if not found:
-        raise InputError(f"--input {text}: no such object or prefix")
-    for entry in found:
-        if any(part.startswith(".") for part in entry.uri.removeprefix(storage.root).split("/")):
+    if not glob.has_magic(text):
+        storage = open_storage(text)
+        found = list(_objects(storage.create()))
+        if not found:
+            raise InputError(f"--input {text}: no such object or prefix")
+        yield from _media(found, storage.root, ignored)
+        return
+    # List from the last folder before the first wildcard.
+    storage = open_storage(posixpath.dirname(re.split(r"[*?\[]", text, maxsplit=1)[0]))
+    pattern = text.split("/")
+    matched = False
+    for entry in _objects(storage.create()):
+        parts = entry.uri.split("/")
+        if _matches(parts, pattern):
+            matched = True
+            yield entry
+        elif held := next((n for n in range(4, len(parts)) if _matches(parts[:n], pattern)), 0):
+            matched = True
+            yield from _media([entry], "/".join(parts[:held]), ignored)
+    if not matched:
+        raise InputError(f"--input {text}: matches no object")
+
+
+def _media(entries: Iterable[Entry], root: str, ignored: Counter[str]) -> Iterator[Entry]:
+    """Yield what is named like a video or an image and count the rest, save what is hidden below `root`."""
+    for entry in entries:
+        if any(part.startswith(".") for part in entry.uri.removeprefix(root).split("/")):
             continue
         if is_media(entry.uri):
             yield entry
@@ -95,12 +109,16 @@ def _objects(storage: Storage) -> Iterator[Entry]:
         yield Entry(storage.address(found.path), found.bytes, str(found.mtime_ns))
 
 
-def _matches(uri: str, pattern: str) -> bool:
-    """Match as `glob` does: `*` stays within a folder, `**` does not."""
-    parts = [
-        r"(?:[^/]+/)*" if part == "**" else fnmatch.translate(part)[4:-3].replace(".*", "[^/]*") + "/"
-        for part in pattern.split("/")
-    ]
-    if pattern.endswith("**"):
-        parts[-1] = r"(?:[^/]+/)+"
-    return re.fullmatch("".join(parts), uri + "/") is not None
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Match part by part as `glob` does: `**` is any number of folders, nothing matches a hidden one."""
+    if not pattern:
+        return not parts
+    head, *rest = pattern
+    if head == "**":
+        if not rest and len(parts) == 1 and not parts[0].startswith("."):
+            return True
+        down = bool(parts) and not parts[0].startswith(".") and _matches(parts[1:], pattern)
+        return down or (bool(rest) and _matches(parts, rest))
+    if not parts or (parts[0].startswith(".") and not head.startswith(".")):
+        return False
+    return fnmatch.fnmatchcase(parts[0], head) and _matches(parts[1:], rest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from curate.records import Source
 from curate.sources.entries import LISTED, file_state
 from curate.sources.names import local_path
-from curate.sources.tars import MEMBER
+from curate.sources.tars import tar_of
 from shards.storage import beside, is_remote
 
 __all__ = ["check_unchanged", "holder", "lies_here", "read_source"]
@@ -13,7 +13,7 @@ __all__ = ["check_unchanged", "holder", "lies_here", "read_source"]
 
 def holder(source: Source) -> str:
     """Return the URI of the file or object that holds the source."""
-    return source.uri if source.offset is None else source.uri.partition(MEMBER)[0]
+    return source.uri if source.offset is None else tar_of(source.uri)
 
 
 def lies_here(source: Source) -> bool:

@@ -28,7 +28,8 @@ from curate.split.stage import Split
 from curate.spool import Ahead, Spool
 from curate.tally import Tally
 from curate.tasks import Done, Task
-from shards.errors import ClipError, InputError, SourceError, StageError, StorageError, TransferError
+from curate.transfer import clip_error
+from shards.errors import ClipError, InputError, SourceError, StageError, StorageError
 from shards.run import PURGED, Purged
 from shards.schemas import CLIPS, SHOTS, SOURCES
 from shards.storage import Storage
@@ -327,10 +328,8 @@ def _unchanged(source: Source) -> Iterator[None]:
             same = check_unchanged(source)
         except OSError as exc:
             raise SourceError(f"cannot be read: {exc.strerror}") from exc
-        except InputError as exc:
-            raise SourceError(f"cannot be read: {exc}") from exc
-        except StorageError as exc:
-            raise TransferError(f"cannot be fetched: {exc}") from exc
+        except (InputError, StorageError) as exc:
+            raise clip_error(exc) from exc
         if not same:
             raise SourceError(f"changed {when}; run again to take it as it is now")
 

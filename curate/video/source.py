@@ -6,6 +6,7 @@ which make a reader open other files, are refused.
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,8 +18,9 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
+from curate.transfer import clip_error
 from curate.video.geometry import Orientation, display_size
-from shards.errors import InputError, SourceError, StorageError, TransferError
+from shards.errors import InputError, SourceError, StorageError
 from shards.storage import beside, is_remote
 
 __all__ = ["SourceInfo", "describe", "open_container"]
@@ -73,11 +75,36 @@ def open_source(path: str) -> BinaryIO:
         return open(path, "rb")
     storage, name = beside(path)
     try:
-        return storage.open_read(name)
-    except InputError as exc:
-        raise SourceError(f"cannot be read: {exc}") from exc
-    except StorageError as exc:
-        raise TransferError(f"cannot be fetched: {exc}") from exc
+        return _Remote(storage.open_read(name))  # type: ignore[return-value]
+    except (InputError, StorageError) as exc:
+        raise clip_error(exc) from exc
+
+
+class _Remote(io.RawIOBase):
+    """An object that is read by range; what its store says becomes the source's failure."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        try:
+            data = self._file.read(len(buffer))
+        except (InputError, StorageError) as exc:
+            raise clip_error(exc) from exc
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def open_container(path: str) -> tuple[InputContainer, VideoStream]:
