@@ -1,10 +1,10 @@
 """A run in an object store, S3 or Google's, through pyarrow's file systems (docs/decisions/0006).
 
 What is made lies in scratch on this machine's disk until one put makes it an object: whole or not at all,
-the same bytes when two workers do the same unit. Reads are by range and checked for length. The store's
-client retries errors of the network and the server with growing pauses, for about two minutes; what is left
-then is a StorageError. Credentials are those that the client finds in the environment, in the user's files
-or from the machine's role; nothing here holds or prints them.
+the same bytes when two workers do the same unit. Reads are by range and checked for completeness. Errors of
+the network and the server are retried here, each call on its own, with pauses of growing random length, for
+about a minute; what is left then is a StorageError. Credentials are those that the client finds in the
+environment, in the user's files or from the machine's role; nothing here holds or prints them.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import io
 import os
 import random
 import re
+import secrets
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path, PurePosixPath
-from time import sleep
-from typing import BinaryIO
+from time import monotonic, sleep
+from typing import BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 import pyarrow.fs as pafs
@@ -33,8 +34,8 @@ from shards.storage import Entry, Storage
 __all__ = ["ObjectStorage"]
 
 ATTEMPTS = 8
-# How often a read is begun anew whose body broke off.
-BROKEN_BODIES = 4
+# No attempt is begun later than this after the first.
+PATIENCE_S = 60.0
 # Without a byte for so long, an answer is given up and asked for again.
 SILENCE_S = 10.0
 CONNECT_S = 5.0
@@ -47,8 +48,13 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _NO_BUCKET = re.compile(r"NO_SUCH_BUCKET|bucket does not exist|INVALID_BUCKET", re.IGNORECASE)
+_T = TypeVar("_T")
 # A writer that must not be closed: pyarrow would make what was sent so far an object.
 _abandoned: list[object] = []
+
+
+class _SourceBrokeError(StorageError):
+    """The local file of a put cannot be read; the store is not to blame, asking it again is no use."""
 
 
 class ObjectStorage(Storage):
@@ -62,6 +68,8 @@ class ObjectStorage(Storage):
             raise ConfigError(
                 f"{hidden}: a URI holds no credentials; put them into the environment or the client's files"
             )
+        if ":" in bucket:  # as in key:sec/ret@bucket
+            raise ConfigError(f"{scheme}://…: not a bucket's name; credentials belong into the environment")
         if not bucket:
             raise ConfigError(f"{root!r}: expected {scheme}://bucket/prefix")
         super().__init__(f"{scheme}://{bucket}/{prefix.strip('/')}".rstrip("/"))
@@ -73,9 +81,9 @@ class ObjectStorage(Storage):
         return ObjectStorage, (self.root,)
 
     def create(self) -> Storage:
-        with self._clear("looking for", ""):
-            if self._fs.get_file_info(self._bucket).type is pafs.FileType.NotFound:
-                raise InputError(f"{self.root}: there is no bucket {self._bucket!r}")
+        info = self._again("looking for", "", lambda: self._fs.get_file_info(self._bucket))
+        if info.type is pafs.FileType.NotFound:
+            raise InputError(f"{self.root}: there is no bucket {self._bucket!r}")
         return self
 
     def address(self, path: str) -> str:
@@ -109,21 +117,24 @@ class ObjectStorage(Storage):
     ) -> tuple[int, bytes]:
         """Return the object's size, and the bytes asked for unless they are more than `at_most`.
 
-        One HEAD and one GET. The client tries again by itself, but not when a body breaks off.
+        One HEAD and one GET.
         """
-        for attempt in range(1, BROKEN_BODIES + 1):
-            try:
-                with self._clear("reading", path), self._fs.open_input_file(self.name(path)) as file:
-                    size = file.size()
-                    wanted = max(0, size - start) if length is None else length
-                    if at_most is not None and wanted > at_most:
-                        return size, b""
-                    data = bytes(file.read_at(wanted, start)) if wanted else b""
-                break
-            except StorageError as exc:
-                if attempt == BROKEN_BODIES or isinstance(exc.__cause__, FileNotFoundError):
-                    raise
-                sleep(random.uniform(0, 2**attempt / 4))
+
+        def attempt() -> tuple[int, int, bytes]:
+            with self._fs.open_input_file(self.name(path)) as file:
+                size = file.size()
+                if size == 0:
+                    info = self._fs.get_file_info(self.name(path))
+                    if info.size or not _whole_head(info):
+                        raise OSError("the answer's head broke off")
+                wanted = max(0, size - start) if length is None else length
+                if at_most is not None and wanted > at_most:
+                    return size, wanted, b""
+                return size, wanted, _fill(file, start, min(wanted, max(0, size - start)))
+
+        size, wanted, data = self._again("reading", path, attempt)
+        if at_most is not None and wanted > at_most:
+            return size, data
         if len(data) != wanted:
             raise StorageError(
                 f"{self.address(path)}: ends {wanted - len(data)} bytes before {start + wanted}; "
@@ -132,14 +143,18 @@ class ObjectStorage(Storage):
         return size, data
 
     def entry(self, path: str) -> Entry | None:
-        with self._clear("looking for", path):
+        def attempt() -> pafs.FileInfo:
             info = self._fs.get_file_info(self.name(path))
+            if info.type is pafs.FileType.File and not _whole_head(info):
+                raise OSError("the answer's head broke off")
+            return info
+
+        info = self._again("looking for", path, attempt)
         return _entry(path, info) if info.type is pafs.FileType.File else None
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        with self._clear("listing", prefix):
-            selector = pafs.FileSelector(self.name(prefix), allow_not_found=True, recursive=True)
-            infos = self._fs.get_file_info(selector)
+        selector = pafs.FileSelector(self.name(prefix), allow_not_found=True, recursive=True)
+        infos = self._again("listing", prefix, lambda: self._fs.get_file_info(selector))
         files = (info for info in infos if info.type is pafs.FileType.File)
         yield from sorted(_entry(info.path.removeprefix(f"{self._base}/"), info) for info in files)
 
@@ -162,8 +177,12 @@ class ObjectStorage(Storage):
 
     def put(self, source: str | os.PathLike[str], path: str) -> None:
         size = os.path.getsize(source)
-        with open(source, "rb") as file, self._clear("writing", path):
-            self._send(file, path)
+
+        def attempt() -> None:
+            with open(source, "rb") as file:
+                self._send(file, path)
+
+        self._again("writing", path, attempt)
         sent = self.entry(path)
         if sent is None or sent.bytes != size:
             found = "no object" if sent is None else f"{sent.bytes} bytes"
@@ -172,7 +191,7 @@ class ObjectStorage(Storage):
     def _send(self, file: BinaryIO, path: str) -> None:
         stream = self._fs.open_output_stream(self.name(path))
         try:
-            while chunk := file.read(_COPY_BYTES):
+            while chunk := _next(file, self.address(path)):
                 stream.write(chunk)
         except BaseException:
             _abandoned.append(stream)
@@ -180,8 +199,7 @@ class ObjectStorage(Storage):
         stream.close()
 
     def write(self, path: str, data: bytes) -> None:
-        with self._clear("writing", path):
-            self._send(io.BytesIO(data), path)
+        self._again("writing", path, lambda: self._send(io.BytesIO(data), path))
 
     @contextmanager
     def writing(self, path: str) -> Iterator[BinaryIO]:
@@ -191,11 +209,11 @@ class ObjectStorage(Storage):
             self.put(folder / "data", path)
 
     def delete(self, path: str) -> None:
-        with self._clear("deleting", path):
-            try:
+        def attempt() -> None:
+            with suppress(FileNotFoundError):
                 self._fs.delete_file(self.name(path))
-            except FileNotFoundError:
-                return
+
+        self._again("deleting", path, attempt)
 
     def delete_tree(self, path: str) -> None:
         for entry in self.list(path):
@@ -209,6 +227,23 @@ class ObjectStorage(Storage):
     def _missing(self, path: str) -> StorageError:
         advice = "the run is incomplete or was changed; run the pass that writes it again"
         return StorageError(f"no such object while reading {self.address(path)!r}: {advice}")
+
+    def _again(self, doing: str, path: str, call: Callable[[], _T]) -> _T:
+        """Return what `call` does; what the network or the server did wrong is tried again."""
+        begin_s = monotonic()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self._clear(doing, path):
+                    return call()
+            except _SourceBrokeError:
+                raise
+            except StorageError as exc:
+                pause_s = random.uniform(0, min(2**attempt / 4, 16))
+                late = monotonic() - begin_s + pause_s > PATIENCE_S
+                if attempt == ATTEMPTS or late or isinstance(exc.__cause__, FileNotFoundError):
+                    raise
+            sleep(pause_s)
+        raise AssertionError  # the last attempt returns or raises
 
     @contextmanager
     def _clear(self, doing: str, path: str) -> Iterator[None]:
@@ -260,6 +295,37 @@ class _Ranges(io.RawIOBase):
         return length
 
 
+def _next(file: BinaryIO, address: str) -> bytes:
+    try:
+        return file.read(_COPY_BYTES)
+    except OSError as exc:
+        reason = exc.strerror or str(exc)
+        raise _SourceBrokeError(f"{reason} while reading what was to become {address!r}: run again") from exc
+
+
+def _whole_head(info: pafs.FileInfo) -> bool:
+    """Say whether an answer to HEAD had its time: pyarrow takes one cut short for that of an empty object."""
+    return bool(info.mtime_ns)
+
+
+def _fill(file: pafs.NativeFile, start: int, length: int) -> bytes:
+    """Return `length` bytes of an open object.
+
+    pyarrow gives as many as were asked for whatever has come, the rest being what was in memory before. So
+    the last byte is set to one value, and should it keep that, to another: twice kept, nothing came.
+    """
+    if not length:
+        return b""
+    buffer = bytearray(length)
+    mark = secrets.randbelow(256)
+    for value in (mark, mark ^ 0xFF):
+        buffer[-1] = value
+        file.seek(start)
+        if file.readinto(buffer) == length and buffer[-1] != value:
+            return bytes(buffer)
+    raise OSError("the body broke off")
+
+
 def _entry(path: str, info: pafs.FileInfo) -> Entry:
     return Entry(path, info.size or 0, info.mtime_ns or 0)
 
@@ -278,8 +344,13 @@ def _endpoint() -> str:
 def _connect(scheme: str, bucket: str, endpoint: str) -> pafs.FileSystem:
     """Return the file system of a bucket; one a process, for its connections are shared by threads."""
     if scheme == "gs":
+        emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
+        at = urlsplit(emulator if "://" in emulator else f"http://{emulator}")
         return pafs.GcsFileSystem(
-            anonymous="STORAGE_EMULATOR_HOST" in os.environ, retry_time_limit=timedelta(seconds=120)
+            anonymous=bool(emulator),
+            scheme=at.scheme if emulator else None,
+            endpoint_override=at.netloc or None,  # pyarrow's client does not read that variable
+            retry_time_limit=timedelta(seconds=120),
         )
     parts = urlsplit(endpoint)
     if "@" in parts.netloc:
@@ -298,5 +369,6 @@ def _connect(scheme: str, bucket: str, endpoint: str) -> pafs.FileSystem:
         background_writes=False,
         connect_timeout=CONNECT_S,
         request_timeout=SILENCE_S,
-        retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        # The client's own strategies share a budget among all calls, which a bad minute uses up.
+        retry_strategy=pafs.AwsDefaultS3RetryStrategy(max_attempts=1),
     )

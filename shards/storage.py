@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
 
 import pyarrow.fs as pafs
 
@@ -149,7 +150,8 @@ def open_storage(root: str | os.PathLike[str]) -> Storage:
         return ObjectStorage(os.fspath(root))
     from shards.local_storage import LocalStorage
 
-    return LocalStorage(root)
+    text = os.fspath(root)
+    return LocalStorage(unquote(urlsplit(text).path) if text.startswith("file://") else text)
 
 
 def beside(path: str | os.PathLike[str], relative: str = "") -> tuple[Storage, str]:

@@ -86,7 +86,7 @@ def run(
     # What is wrong in the pipeline is said before a long listing, unless a list has a say in it.
     plan = None if any(is_list(text) for text in inputs) else load()
     if not is_remote(output):
-        output = os.path.abspath(output)  # workers elsewhere have a working directory of their own
+        output = os.path.abspath(local_path(output))  # workers elsewhere have other working directories
     console = Console(highlight=False)
     if dry_run:
         listing = list_sources(inputs, estimate=True)

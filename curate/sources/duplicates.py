@@ -1,6 +1,7 @@
 """Copies of one content, found before anything runs, because the units that hold them run apart.
 
-Only sources of equal size are read, and of those only their ends unless these agree too.
+Only sources of equal size are read, and of those only their ends unless these agree too. One that cannot be
+read is nobody's copy; but a store that does not answer is an error, for the units must not depend on it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import replace
 from curate.records import Source
 from curate.sources.reading import read_source
 from shards.errors import InputError, StorageError
+from shards.storage import is_remote
 
 __all__ = ["mark_duplicates"]
 
@@ -61,8 +63,8 @@ def _digest_ends(source: Source) -> str:
     try:
         head = read_source(source, 0, length)
         tail = read_source(source, source.bytes - length, length)
-    except (OSError, InputError, StorageError):
-        return source.uri
+    except (OSError, InputError, StorageError) as exc:
+        return _unread(source, exc)
     return hashlib.sha256(head + tail).hexdigest()
 
 
@@ -71,6 +73,15 @@ def _digest_whole(source: Source) -> str:
     try:
         for start in range(0, source.bytes, _CHUNK):
             digest.update(read_source(source, start, min(_CHUNK, source.bytes - start)))
-    except (OSError, InputError, StorageError):
-        return source.uri
+    except (OSError, InputError, StorageError) as exc:
+        return _unread(source, exc)
     return digest.hexdigest()
+
+
+def _unread(source: Source, exc: Exception) -> str:
+    """Return what nobody shares, the URI; raise what a store's silence became."""
+    # An object that is gone or shorter than was said has an answer behind it; silence is an OSError.
+    silent = isinstance(exc.__cause__, OSError) and not isinstance(exc.__cause__, FileNotFoundError)
+    if isinstance(exc, StorageError) and silent and is_remote(source.uri):
+        raise exc
+    return source.uri

@@ -126,6 +126,26 @@ def test_a_store_that_does_not_answer_ends_the_listing(
         list_sources([listed(tmp_path, f"s3://{BUCKET}/raw/a/1.mp4")])
 
 
+def test_copies_are_not_told_by_a_store_that_does_not_answer(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uris = [put(store, f"copies/{name}.mp4", b"same") for name in "ab"]
+    gone = [f"s3://{BUCKET}/copies/{name}.mp4" for name in "cd"]
+    inventory = tmp_path / "list.parquet"
+    short = put(store, "copies/short.mp4", b"1")
+    table = {"uri": [*uris, *gone, short], "bytes": [4] * 5, "etag": ["e"] * 5}
+    pq.write_table(pa.table(table), inventory)
+    found = list_sources([str(inventory)]).sources
+    assert [s.duplicate_of for s in found] == [None, uris[0], None, None, None]
+
+    def no_answer(self: ObjectStorage, path: str, *_: object) -> bytes:
+        raise StorageError(f"the store failed while reading {self.address(path)}") from OSError("timeout")
+
+    monkeypatch.setattr(ObjectStorage, "read", no_answer)
+    with pytest.raises(StorageError, match="the store failed"):
+        list_sources([str(inventory)])
+
+
 @pytest.mark.parametrize(
     "uri", [f"s3://key:hush@{BUCKET}/x.mp4", f"https://key:hush@{BUCKET}/x.mp4?signature=hush"]
 )
