@@ -36,6 +36,7 @@ __all__ = ["RayCluster", "connect", "disconnect"]
 _REACH_S = 5.0
 _PROBE_S = 60.0
 _NODES_EVERY_S = 5.0
+_NODE_DIED = "its node has died"
 
 
 def connect(address: str | None) -> None:
@@ -191,7 +192,8 @@ class RayCluster:
             raise CallError(_last_line(exc), str(exc)) from exc
         except RayError as exc:
             text = str(exc)
-            with_node = not isinstance(exc, ActorUnavailableError) and "node" in text and "died" in text
+            # No field says it, and what Ray writes of a worker's death alone speaks of "node deaths", too.
+            with_node = not isinstance(exc, ActorUnavailableError) and _NODE_DIED in text
             memory = isinstance(exc, OutOfMemoryError) or "running low on memory" in text
             how = "killed for memory" if memory else "lost with its node" if with_node else "killed"
             raise ActorLostError(how, with_node=with_node) from exc
