@@ -12,49 +12,32 @@ from __future__ import annotations
 import errno
 import io
 import os
-import random
-import re
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
-from functools import cache
 from pathlib import Path, PurePosixPath
-from time import monotonic, sleep
 from typing import BinaryIO, TypeVar
-from urllib.parse import urlsplit
 
 import pyarrow.fs as pafs
 
 from shards.errors import ConfigError, InputError, StorageError
+from shards.object_client import connect, endpoint
+from shards.object_retries import SourceBrokeError, again, missing
 from shards.scratch import scratch_folder, sweep_scratch
 from shards.storage import Entry, Storage
 
 __all__ = ["ObjectStorage"]
 
-ATTEMPTS = 8
-# No attempt is begun later than this after the first.
-PATIENCE_S = 60.0
-# Without a byte for so long, an answer is given up and asked for again.
-SILENCE_S = 10.0
-CONNECT_S = 5.0
 # Objects up to this are read whole when they are opened, larger ones this much at a time.
 READ_AHEAD = 8 << 20
 _COPY_BYTES = 8 << 20
-_REFUSED = re.compile(
-    r"ACCESS_DENIED|HTTP status 40[13]|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH|UNRECOGNIZED_CLIENT|"
-    r"INVALID_CLIENT_TOKEN|EXPIRED_TOKEN|PERMISSION_DENIED|UNAUTHENTICATED|credentials",
-    re.IGNORECASE,
-)
-_NO_BUCKET = re.compile(r"NO_SUCH_BUCKET|bucket does not exist|INVALID_BUCKET", re.IGNORECASE)
+_PAGE_KEYS = 1000
+# So often the answers that one cut short passes for are asked for again: they must say the same.
+_SECOND_LOOKS = 2
 _T = TypeVar("_T")
 # A writer that must not be closed: pyarrow would make what was sent so far an object.
 _abandoned: list[object] = []
-
-
-class _SourceBrokeError(StorageError):
-    """The local file of a put cannot be read; the store is not to blame, asking it again is no use."""
 
 
 class ObjectStorage(Storage):
@@ -75,7 +58,7 @@ class ObjectStorage(Storage):
         super().__init__(f"{scheme}://{bucket}/{prefix.strip('/')}".rstrip("/"))
         self._base = f"{bucket}/{prefix.strip('/')}".rstrip("/")
         self._bucket = bucket
-        self._fs = _connect(scheme, bucket, _endpoint() if scheme == "s3" else "")
+        self._fs = connect(scheme, bucket, endpoint() if scheme == "s3" else "")
 
     def __reduce__(self) -> tuple[type[ObjectStorage], tuple[str]]:
         return ObjectStorage, (self.root,)
@@ -123,10 +106,8 @@ class ObjectStorage(Storage):
         def attempt() -> tuple[int, int, bytes]:
             with self._fs.open_input_file(self.name(path)) as file:
                 size = file.size()
-                if size == 0:
-                    info = self._fs.get_file_info(self.name(path))
-                    if info.size or not _whole_head(info):
-                        raise OSError("the answer's head broke off")
+                if size == 0 and self._head(path).size:
+                    raise OSError("the answer's head broke off")
                 wanted = max(0, size - start) if length is None else length
                 if at_most is not None and wanted > at_most:
                     return size, wanted, b""
@@ -143,19 +124,37 @@ class ObjectStorage(Storage):
         return size, data
 
     def entry(self, path: str) -> Entry | None:
-        def attempt() -> pafs.FileInfo:
-            info = self._fs.get_file_info(self.name(path))
-            if info.type is pafs.FileType.File and not _whole_head(info):
-                raise OSError("the answer's head broke off")
-            return info
-
-        info = self._again("looking for", path, attempt)
+        info = self._again("looking for", path, lambda: self._head(path))
         return _entry(path, info) if info.type is pafs.FileType.File else None
+
+    def _head(self, path: str) -> pafs.FileInfo:
+        """Return what HEAD says; that an object is empty, only if it is said again.
+
+        pyarrow takes an answer that ends in its head for that of an empty object.
+        """
+        info = self._fs.get_file_info(self.name(path))
+        for _ in range(_SECOND_LOOKS):
+            if info.type is not pafs.FileType.File or info.size:
+                break
+            if not info.mtime_ns:
+                raise OSError("the answer's head broke off")
+            info = self._fs.get_file_info(self.name(path))
+        return info
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         selector = pafs.FileSelector(self.name(prefix), allow_not_found=True, recursive=True)
-        infos = self._again("listing", prefix, lambda: self._fs.get_file_info(selector))
-        files = (info for info in infos if info.type is pafs.FileType.File)
+
+        def ask() -> tuple[list[pafs.FileInfo], bool]:
+            infos = self._again("listing", prefix, lambda: self._fs.get_file_info(selector))
+            files = [info for info in infos if info.type is pafs.FileType.File]
+            return files, _ends_with_a_page(len(files), len(infos))
+
+        files, doubtful = ask()
+        agreed = 0
+        while doubtful and agreed < _SECOND_LOOKS:
+            before = len(files)
+            files, doubtful = ask()
+            agreed = agreed + 1 if len(files) == before else 0
         yield from sorted(_entry(info.path.removeprefix(f"{self._base}/"), info) for info in files)
 
     # -- writing ------------------------------------------------------------------------------------------
@@ -222,48 +221,11 @@ class ObjectStorage(Storage):
     def prune(self, path: str) -> None:
         """Objects have no folders."""
 
-    # -- errors -------------------------------------------------------------------------------------------
-
     def _missing(self, path: str) -> StorageError:
-        advice = "the run is incomplete or was changed; run the pass that writes it again"
-        return StorageError(f"no such object while reading {self.address(path)!r}: {advice}")
+        return missing(self.address(path))
 
     def _again(self, doing: str, path: str, call: Callable[[], _T]) -> _T:
-        """Return what `call` does; what the network or the server did wrong is tried again."""
-        begin_s = monotonic()
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                with self._clear(doing, path):
-                    return call()
-            except _SourceBrokeError:
-                raise
-            except StorageError as exc:
-                pause_s = random.uniform(0, min(2**attempt / 4, 16))
-                late = monotonic() - begin_s + pause_s > PATIENCE_S
-                if attempt == ATTEMPTS or late or isinstance(exc.__cause__, FileNotFoundError):
-                    raise
-            sleep(pause_s)
-        raise AssertionError  # the last attempt returns or raises
-
-    @contextmanager
-    def _clear(self, doing: str, path: str) -> Iterator[None]:
-        """Turn what pyarrow raises into one line that says what to do, and whose fault it is."""
-        try:
-            yield
-        except FileNotFoundError as exc:
-            raise self._missing(path) from exc
-        except OSError as exc:
-            text = " ".join(str(exc).split())
-            where = f"while {doing} {self.address(path)!r}"
-            if _NO_BUCKET.search(text):
-                raise InputError(f"there is no bucket {self._bucket!r}, {where}") from exc
-            if _REFUSED.search(text):
-                raise InputError(
-                    f"access denied {where}: check the credentials in the environment and what they allow"
-                ) from exc
-            reason = re.sub(r"\(Request ID:[^)]*\)|curlCode: \d+, ", "", text)
-            reason = reason.rpartition("AWS Error ")[2].partition("; Details:")[0].strip()
-            raise StorageError(f"the store failed {where}: {reason}") from exc
+        return again(doing, self.address(path), call)
 
 
 class _Ranges(io.RawIOBase):
@@ -300,12 +262,15 @@ def _next(file: BinaryIO, address: str) -> bytes:
         return file.read(_COPY_BYTES)
     except OSError as exc:
         reason = exc.strerror or str(exc)
-        raise _SourceBrokeError(f"{reason} while reading what was to become {address!r}: run again") from exc
+        raise SourceBrokeError(f"{reason} while reading what was to become {address!r}: run again") from exc
 
 
-def _whole_head(info: pafs.FileInfo) -> bool:
-    """Say whether an answer to HEAD had its time: pyarrow takes one cut short for that of an empty object."""
-    return bool(info.mtime_ns)
+def _ends_with_a_page(files: int, infos: int) -> bool:
+    """Say whether a listing may lack pages: pyarrow takes an answer cut short in its head for an empty one.
+
+    Such a listing has a multiple of a page's 1,000 keys, or none; a folder is a key if it has a marker.
+    """
+    return files == 0 or infos // _PAGE_KEYS > (files - 1) // _PAGE_KEYS
 
 
 def _fill(file: pafs.NativeFile, start: int, length: int) -> bytes:
@@ -333,42 +298,3 @@ def _entry(path: str, info: pafs.FileInfo) -> Entry:
 def _local_folder() -> Path:
     """Return where scratch lies: CURATE_SCRATCH, or the system's folder for temporary files."""
     return Path(os.environ.get("CURATE_SCRATCH") or Path(tempfile.gettempdir()) / f"curate-{os.getuid()}")
-
-
-def _endpoint() -> str:
-    """Return the endpoint that the environment names, as the AWS tools read it; pyarrow reads none."""
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-
-
-@cache
-def _connect(scheme: str, bucket: str, endpoint: str) -> pafs.FileSystem:
-    """Return the file system of a bucket; one a process, for its connections are shared by threads."""
-    if scheme == "gs":
-        emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
-        at = urlsplit(emulator if "://" in emulator else f"http://{emulator}")
-        return pafs.GcsFileSystem(
-            anonymous=bool(emulator),
-            scheme=at.scheme if emulator else None,
-            endpoint_override=at.netloc or None,  # pyarrow's client does not read that variable
-            retry_time_limit=timedelta(seconds=120),
-        )
-    parts = urlsplit(endpoint)
-    if "@" in parts.netloc:
-        raise ConfigError("AWS_ENDPOINT_URL: an endpoint holds no credentials")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if region is None and not endpoint:
-        try:
-            region = pafs.resolve_s3_region(bucket)
-        except OSError:
-            region = None  # the client's own way of finding it then says what is wrong
-    return pafs.S3FileSystem(
-        region=region,
-        scheme=parts.scheme or None,
-        endpoint_override=parts.netloc or None,
-        allow_delayed_open=True,  # what fits one part is one PutObject
-        background_writes=False,
-        connect_timeout=CONNECT_S,
-        request_timeout=SILENCE_S,
-        # The client's own strategies share a budget among all calls, which a bad minute uses up.
-        retry_strategy=pafs.AwsDefaultS3RetryStrategy(max_attempts=1),
-    )

@@ -51,16 +51,22 @@ class NodeCluster:
         cpus: Sequence[int] = (1, 1, 1),
         *,
         dashboard: bool = False,
-        paths: Mapping[int, Path] | None = None,
+        loopback: bool = False,
+        variables: Mapping[str, str] | None = None,
+        of_nodes: Mapping[int, Mapping[str, str]] | None = None,
     ) -> None:
-        """`paths` puts a folder first on a node's Python path."""
+        """`loopback` keeps the nodes where a server on 127.0.0.1 is reached.
+
+        `variables` are added to the environment of all nodes and drivers, `of_nodes` to that of one node.
+        """
         self.folder = folder
         # Ray's sockets lie there: a path has 107 bytes at most, and pytest's folders are longer.
         self._temp = Path(tempfile.mkdtemp(prefix="cg"))
         self.cpus = list(cpus)
-        self.namespaces = namespaces_allowed()
+        self.namespaces = not loopback and namespaces_allowed()
         self._dashboard = dashboard
-        self._paths = paths or {}
+        self._variables = dict(variables or {})
+        self._of_nodes = of_nodes or {}
         self._tag = f"cg{os.getpid() % 10000}{secrets.token_hex(2)}"
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self.port = 6379 if self.namespaces else _free_port()
@@ -106,6 +112,7 @@ class NodeCluster:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": "0123456789abcdef0123456789abcdef",
+            **self._variables,
         }
 
     def start(self, node: int) -> None:
@@ -122,9 +129,7 @@ class NodeCluster:
             common += [f"--dashboard-host={self.ip(0)}", f"--dashboard-port={self.dashboard_port}"]
         else:
             common += [f"--address={self.address}"]
-        env = self.environment()
-        if node in self._paths:
-            env["PYTHONPATH"] = f"{self._paths[node]}:{env['PYTHONPATH']}"
+        env = {**self.environment(), **self._of_nodes.get(node, {})}
         started = self._log(node).count("Ray runtime started")
         with (self.folder / f"n{node}.log").open("ab") as log:
             self._processes[node] = subprocess.Popen(

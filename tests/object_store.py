@@ -30,6 +30,8 @@ _ERROR = b"""<?xml version="1.0" encoding="UTF-8"?>
 _DENIED = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"""
 
+KINDS = ("denied", "error_500", "slow", "drop_before", "drop_head", "drop_middle")
+
 
 @dataclass(slots=True)
 class Faults:
@@ -40,6 +42,7 @@ class Faults:
     slow: float = 0.0
     slow_s: float = 1.0
     drop_before: float = 0.0
+    drop_head: float = 0.0
     drop_middle: float = 0.0
     seed: int = 0
     injected: Counter[str] = field(default_factory=Counter)
@@ -49,10 +52,19 @@ class Faults:
     def __post_init__(self) -> None:
         self._random.seed(self.seed)
 
+    def stop(self) -> None:
+        """Behave well from here on."""
+        for name in KINDS:
+            setattr(self, name, 0.0)
+
+    def cut(self, length: int) -> int:
+        """Return after how many of so many bytes an answer breaks off."""
+        return self._random.randrange(1, length)
+
     def draw(self) -> str:
         """Return the fault of the next request, or ""."""
         number = self._random.random()
-        for name in ("denied", "error_500", "slow", "drop_before", "drop_middle"):
+        for name in KINDS:
             share = getattr(self, name)
             if number < share:
                 self.injected[name] += 1
@@ -229,10 +241,13 @@ class _Proxy(threading.Thread):
         back.write(b"\r\n".join([*kept, b"Connection: close", b"", b""]) + body)
         answer = await there.read()
         back.close()
-        # In the middle of the body; an answer without one is dropped whole.
         begin = answer.find(b"\r\n\r\n") + 4
-        kept_bytes = (begin + len(answer)) // 2 if len(answer) > begin else 0
-        writer.write(answer[:kept_bytes] if fault == "drop_middle" else answer)
+        if fault == "drop_head":
+            answer = answer[: self._faults.cut(begin)]
+        elif fault == "drop_middle":
+            # In the middle of the body; an answer without one is dropped whole.
+            answer = answer[: (begin + len(answer)) // 2 if len(answer) > begin else 0]
+        writer.write(answer)
         await writer.drain()
         if fault == "drop_middle":
             writer.transport.abort()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from clusters import NodeCluster
 from media import write_video
-from running import curate, failures, rows, snapshot
+from running import curate, environment, failures, rows, snapshot
 
 pytestmark = pytest.mark.slow
 
@@ -184,7 +184,8 @@ def test_a_node_with_other_code_is_named(inputs: Path, tmp_path: Path) -> None:
     info = other / "av-0.0.1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: av\nVersion: 0.0.1\n")
-    with NodeCluster(tmp_path, (1, 1), paths={1: other}) as cluster:
+    path = {"PYTHONPATH": f"{other}:{environment()['PYTHONPATH']}"}
+    with NodeCluster(tmp_path, (1, 1), of_nodes={1: path}) as cluster:
         log = tmp_path / "log"
         here = ("--ray-address", cluster.address)
         driver = cluster.driver(*arguments(inputs, tmp_path / "run", *here), log=log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -13,8 +14,9 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from clusters import NodeCluster
 from media import write_video
-from object_store import BUCKET, Faults, ObjectStore
+from object_store import BUCKET, KINDS, Faults, ObjectStore
 from running import COMMAND, environment, failures, rows
 
 PIPELINE = """
@@ -58,9 +60,7 @@ def store(videos: Path) -> Iterator[ObjectStore]:
 def _well_behaved(store: ObjectStore) -> Iterator[None]:
     yield
     assert store.faults is not None
-    store.faults.denied = store.faults.error_500 = store.faults.slow = store.faults.drop_before = (
-        store.faults.drop_middle
-    ) = 0.0
+    store.faults.stop()
 
 
 class Runner:
@@ -137,10 +137,11 @@ def test_errors_slow_answers_and_broken_connections_change_nothing(
 ) -> None:
     assert store.faults is not None
     faults = store.faults
-    faults.error_500, faults.slow, faults.drop_before, faults.drop_middle = 0.04, 0.02, 0.03, 0.03
+    faults.error_500, faults.slow = 0.04, 0.02
+    faults.drop_before = faults.drop_head = faults.drop_middle = 0.03
     done = run(f"s3://{BUCKET}/raw", f"s3://{BUCKET}/flaky")
     assert done.returncode == 0, done.stderr
-    assert all(faults.injected[name] > 3 for name in ("error_500", "slow", "drop_before", "drop_middle"))
+    assert all(faults.injected[kind] > 3 for kind in KINDS if kind != "denied")
     assert store.snapshot("flaky") == quiet
     assert store.unfinished() == 0
 
@@ -165,6 +166,52 @@ def test_a_killed_worker_and_driver_leave_whole_objects(
     done = run(f"s3://{BUCKET}/raw", f"s3://{BUCKET}/killed")
     assert done.returncode == 0, done.stderr
     assert store.snapshot("killed") == quiet
+
+
+def test_a_lost_node_and_a_killed_driver_leave_whole_objects(
+    store: ObjectStore, run: Runner, quiet: dict[str, str], tmp_path: Path
+) -> None:
+    """SIGKILL a raylet, then the driver, while the store misbehaves; submit again: the same objects."""
+    assert store.faults is not None
+    store.faults.error_500, store.faults.drop_middle = 0.03, 0.03
+    log = tmp_path / "log"
+    with NodeCluster(tmp_path, loopback=True, variables=store.environment) as cluster:
+
+        def submit() -> subprocess.Popen[bytes]:
+            arguments = run.command(f"s3://{BUCKET}/raw", f"s3://{BUCKET}/lost")[3:]
+            return cluster.driver(*arguments, "--ray-address", cluster.address, log=log)
+
+        driver = submit()
+        while not (busy := [node for node in (1, 2) if cluster.workers(node)]):
+            assert driver.poll() is None, log.read_text()
+        cluster.kill_raylet(busy[0])
+        cluster.start(busy[0])
+        while not any(".parquet" in key for key in store.objects("lost")):
+            assert driver.poll() is None, log.read_text()
+        driver.kill()
+        driver.wait()
+        assert submit().wait(300) == 0, log.read_text()
+    assert store.snapshot("lost") == quiet
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
+def test_a_full_disk_on_one_node_leaves_the_work_to_the_others(
+    store: ObjectStore, run: Runner, quiet: dict[str, str], tmp_path: Path
+) -> None:
+    small, log = tmp_path / "small", tmp_path / "log"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", small], check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    full = {1: {"CURATE_SCRATCH": str(small)}}
+    arguments = run.command(f"s3://{BUCKET}/raw", f"s3://{BUCKET}/full")[3:]
+    try:
+        with NodeCluster(tmp_path, loopback=True, variables=store.environment, of_nodes=full) as cluster:
+            driver = cluster.driver(*arguments, "--ray-address", cluster.address, log=log)
+            assert driver.wait(300) == 0, log.read_text()
+    finally:
+        subprocess.run(["umount", small], check=True)
+    assert "disk full in" in log.read_text()
+    assert store.snapshot("full") == quiet
 
 
 def test_a_source_above_the_spool_is_read_by_range(store: ObjectStore, run: Runner, tmp_path: Path) -> None:
