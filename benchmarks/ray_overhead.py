@@ -1,0 +1,76 @@
+"""Processor time of a run on Ray against the same run on the local executor, two workers each.
+
+    python benchmarks/ray_overhead.py INPUT [--repeat 3]
+
+Everything counts: driver, workers, decoders, and Ray's daemons, for this process adopts what its children
+leave behind. Start-up is taken off by running the twelve smallest videos in the same way, in three units, so
+that every worker starts. Runs are interleaved; the ratio is that of the medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36
+EXECUTORS = ("local", "ray")
+
+
+def cpu_s(executor: str, given: Path, folder: Path) -> float:
+    """Return the processor seconds of one run with all that it started."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    output = Path(tempfile.mkdtemp(dir=folder))
+    command = [Path(sys.executable).with_name("curate"), "run", "--input", given, "--output", output / "run"]
+    options = ["--executor", executor, "--workers", "2", "--max-failures", "100%", "--set", "unit_sources=4"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stdout + done.stderr)
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+    shutil.rmtree(output)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("input", type=Path, help="a folder of videos")
+    parser.add_argument("--repeat", type=int, default=3)
+    given = parser.parse_args()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    videos = sorted((path for path in given.input.rglob("*") if path.suffix == ".mp4"), key=os.path.getsize)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "few").mkdir()
+        for path in videos[:12]:
+            shutil.copy(path, folder / "few")
+        whole: dict[str, list[float]] = {name: [] for name in EXECUTORS}
+        start: dict[str, list[float]] = {name: [] for name in EXECUTORS}
+        for _ in range(given.repeat):
+            for executor in EXECUTORS:
+                start[executor].append(cpu_s(executor, folder / "few", folder))
+                whole[executor].append(cpu_s(executor, given.input, folder))
+    print(
+        f"{'executor':8}  {'start-up':>8}  {'whole':>8}  {'work':>8}  CPU seconds, medians of {given.repeat}"
+    )
+    work = {}
+    for executor in EXECUTORS:
+        begun, all_s = statistics.median(start[executor]), statistics.median(whole[executor])
+        work[executor] = all_s - begun
+        print(f"{executor:8}  {begun:8.1f}  {all_s:8.1f}  {work[executor]:8.1f}")
+    print(f"ray / local: {work['ray'] / work['local']:.3f}")
+
+
+if __name__ == "__main__":
+    main()
