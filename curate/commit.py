@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from curate.plan import PassPlan
 from curate.records import Failure, Row
-from curate.tasks import Task
+from curate.tasks import Done, Task
 from shards import tables
 from shards.errors import IntegrityError, StageError
 from shards.run import RunFiles
@@ -23,7 +23,7 @@ from shards.storage import Storage
 from shards.tables import rows_to_table
 from shards.tar import FileDigest
 
-__all__ = ["commit_unit", "failure_row", "failures_path"]
+__all__ = ["commit_unit", "failure_row", "failures_path", "write_metrics"]
 
 
 def failures_path(pass_: PassPlan, unit: str) -> str:
@@ -56,9 +56,11 @@ def commit_unit(
     *,
     counts: Mapping[str, int],
     files: Mapping[str, FileDigest] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> None:
     """Write the parts of a unit in the order given; the last one is the commit.
 
+    The commit's metadata holds `counts`, the digests of `files` and whatever is in `more`.
     Raises StageError when a stage returned what its `provides` does not allow.
     """
     metadata = {"unit": unit, "pass": pass_.name, "fingerprint": pass_.fingerprint}
@@ -67,6 +69,7 @@ def commit_unit(
     else:
         storage.delete(failures_path(pass_, unit))
     commit = metadata | {key: str(value) for key, value in counts.items()}
+    commit |= more or {}
     if pass_.where is not None:
         commit["where"] = pass_.where
     if files is not None:
@@ -79,3 +82,16 @@ def commit_unit(
             raise StageError(f"pass {pass_.name!r} ({stages}) broke its `provides`: {exc}") from exc
         path = tables.table_path(name, pass_.fp8, unit)
         tables.write_table(storage, path, table, commit if name == pass_.table else metadata)
+
+
+def write_metrics(storage: Storage, pass_: PassPlan, unit: str, done: Done) -> None:
+    """Write what a unit took; not part of the commit."""
+    data = {
+        "pass": pass_.name,
+        "fingerprint": pass_.fingerprint,
+        "unit": unit,
+        "counts": done.counts,
+        "seconds": done.seconds,
+    }
+    text = json.dumps(data, indent=1, sort_keys=True) + "\n"
+    storage.write(RunFiles.metrics_path(pass_.name, unit), text.encode())

@@ -8,7 +8,7 @@ its worker, which computes only what is missing. Ctrl-C and SIGTERM end the work
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 
@@ -28,9 +28,10 @@ from curate.plan import PassPlan, Plan
 from curate.progress import Reporter
 from curate.schedule import Schedule
 from curate.tally import Tally
-from curate.tasks import Done, Task, TaskFailed
+from curate.tasks import Done, TaskFailed
 from curate.units import Unit
 from curate.versions import package_versions
+from curate.whole_run import current_units, run_whole_pass
 from shards import tables
 from shards.errors import CurateError, StorageError
 from shards.run import Part, PassInfo, RunFiles, RunInfo
@@ -59,11 +60,11 @@ class Totals:
     seconds: dict[str, Tally] = field(default_factory=dict)
     units: Tally = field(default_factory=Tally)
 
-    def add(self, task: Task, done: Done) -> None:
+    def add(self, pass_name: str, done: Done) -> None:
         """Add a committed unit."""
-        self.units[task.pass_name] += 1
-        self.counts.setdefault(task.pass_name, Tally()).add(done.counts)
-        self.seconds.setdefault(task.pass_name, Tally()).add(done.seconds)
+        self.units[pass_name] += 1
+        self.counts.setdefault(pass_name, Tally()).add(done.counts)
+        self.seconds.setdefault(pass_name, Tally()).add(done.seconds)
 
 
 def describe_run(plan: Plan, units: Sequence[Unit], before: RunInfo | None) -> RunInfo:
@@ -84,7 +85,9 @@ def committed_units(run: RunFiles, info: RunInfo, plan: Plan) -> dict[str, set[s
     upstream: dict[str, Part] | None = None
     for pass_ in plan.passes:
         parts = run.committed(info, pass_.name)
-        if upstream is None:
+        if pass_.whole_run:
+            result[pass_.name] = current_units(run, info, plan, pass_)
+        elif upstream is None:
             result[pass_.name] = set(parts)
         else:
             younger = [
@@ -121,10 +124,14 @@ def drive(
     info = run.info()
     if retry is not None:
         _reopen_split(plan, run, info, retry, only)
-    committed = committed_units(run, info, plan)
-    if retry is not None:
-        for pass_ in plan.passes[1:]:
-            committed[pass_.name] -= _units_with_failures(run, info, pass_, retry)
+
+    def find_committed() -> dict[str, set[str]]:
+        found = committed_units(run, info, plan)
+        if retry is not None:
+            for pass_ in plan.passes[1:]:
+                found[pass_.name] -= _units_with_failures(run, info, pass_, retry)
+        return found
+
     names = [only] if only else plan.names
     ready = [unit for unit in units if _can_start(plan, run, unit, names[0])]
     if len(ready) < len(units):
@@ -133,11 +140,63 @@ def drive(
             f"the passes before {names[0]!r} have not been run over them"
         )
     attempts = {p.name: p.resources.attempts for p in plan.passes}
-    schedule = Schedule(names, ready, committed, attempts=attempts, retry=retry)
-    totals = run_schedule(schedule, names, executor, reporter)
-    for name in names:
-        _await_listing(run, info, name, {unit.id for unit in ready})
+    committed = find_committed()
+    reporter.start(_done_of(plan, names, committed, {unit.id for unit in ready}))
+    totals = Totals()
+    for number, leg in enumerate(_legs(plan, names)):
+        if number:
+            committed = find_committed()
+        if plan.pass_named(leg[0]).whole_run:
+            _run_whole(plan, plan.pass_named(leg[0]), run, info, totals, reporter)
+        else:
+            run_schedule(
+                Schedule(leg, ready, committed, attempts=attempts, retry=retry),
+                leg, executor, reporter, totals,
+            )  # fmt: skip
+        for name in leg:
+            _await_listing(run, info, name, {unit.id for unit in ready})
     return totals
+
+
+def _done_of(
+    plan: Plan, names: Sequence[str], committed: Mapping[str, set[str]], ready: set[str]
+) -> dict[str, tuple[int, int]]:
+    """Return pass → units that need nothing, and units in all.
+
+    A pass over the whole run is done anew when a unit of an earlier one is, and what comes after it then
+    looks at every unit again.
+    """
+    done: dict[str, tuple[int, int]] = {}
+    anew = unfinished = False
+    for name in names:
+        anew = anew or (plan.pass_named(name).whole_run and (unfinished or not ready <= committed[name]))
+        count = 0 if anew else len(committed[name] & ready)
+        unfinished = unfinished or count < len(ready)
+        done[name] = count, len(ready)
+    return done
+
+
+def _legs(plan: Plan, names: Sequence[str]) -> list[list[str]]:
+    """Return the passes that go on side by side, in order; one over the whole run is alone."""
+    legs: list[list[str]] = []
+    for name in names:
+        alone = plan.pass_named(name).whole_run
+        if legs and not alone and not plan.pass_named(legs[-1][0]).whole_run:
+            legs[-1].append(name)
+        else:
+            legs.append([name])
+    return legs
+
+
+def _run_whole(
+    plan: Plan, pass_: PassPlan, run: RunFiles, info: RunInfo, totals: Totals, reporter: Reporter
+) -> None:
+    """Run a pass over the whole run, unless what is there still holds."""
+    if info.units and current_units(run, info, plan, pass_):
+        return
+    for done in run_whole_pass(run, info, plan, pass_):
+        totals.add(pass_.name, done)
+        reporter.unit_done(pass_.name, done)
 
 
 def _await_listing(run: RunFiles, info: RunInfo, name: str, units: set[str]) -> None:
@@ -155,10 +214,10 @@ def _await_listing(run: RunFiles, info: RunInfo, name: str, units: set[str]) -> 
         sleep(0.5)
 
 
-def run_schedule(schedule: Schedule, names: Sequence[str], executor: Executor, reporter: Reporter) -> Totals:
+def run_schedule(
+    schedule: Schedule, names: Sequence[str], executor: Executor, reporter: Reporter, totals: Totals
+) -> None:
     """Offer tasks and take note of what becomes of them until the schedule has finished."""
-    reporter.start({name: (schedule.units - schedule.left(name), schedule.units) for name in names})
-    totals = Totals()
     while not schedule.finished:
         # Later passes first, so that results come early and little waits.
         for name in reversed(names):
@@ -166,7 +225,6 @@ def run_schedule(schedule: Schedule, names: Sequence[str], executor: Executor, r
                 schedule.begun(name)
         for event in executor.wait(1.0, schedule.waiting()):
             _take_note(event, schedule, totals, reporter)
-    return totals
 
 
 def _take_note(event: Event, schedule: Schedule, totals: Totals, reporter: Reporter) -> None:
@@ -176,7 +234,7 @@ def _take_note(event: Event, schedule: Schedule, totals: Totals, reporter: Repor
         case TaskEvent(task, Done() as done):
             schedule.done(task)
             if task.only is None:
-                totals.add(task, done)
+                totals.add(task.pass_name, done)
                 reporter.unit_done(task.pass_name, done)
         case TaskEvent(task, Died(how)):
             schedule.died(task)

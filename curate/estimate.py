@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from curate.plan import PackOptions, PassPlan, Plan
+from curate.pipeline import PackOptions
+from curate.plan import PassPlan, Plan
 from curate.rates import Found, Rate
 from curate.units import Unit
 

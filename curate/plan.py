@@ -12,103 +12,24 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pyarrow as pa
-from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from curate.config import Size, Sql, load_yaml, override, packaged_pipelines, validate
-from curate.records import Options, Stage
+from curate.config import load_yaml, override, packaged_pipelines, validate
+from curate.pipeline import PackOptions, PassOptions, PipelineOptions, Resources, SelectOptions
+from curate.records import Options, Stage, WholeRunStage
 from curate.registry import nearest, resolve
 from curate.split.stage import Split
 from shards.condition import matching_ids
 from shards.errors import ConfigError
-from shards.run import safe_name
 from shards.schemas import CAPTIONS, CLIPS
 
-__all__ = ["PackOptions", "PassPlan", "Plan", "Resources", "SelectOptions", "StagePlan", "load_plan"]
+__all__ = ["PassPlan", "Plan", "StagePlan", "load_plan"]
 
 # The table that a pass commits with; a pass of another name writes a table of its own name.
 COMMIT_TABLES = {"split": "clips", "score": "scores", "label": "labels", "caption": "captions"}
 ARTIFACTS = frozenset({"samples", "media"})
-
-
-class Resources(Options):
-    """What a pass may use. Never part of a fingerprint."""
-
-    workers: int | None = Field(
-        None, ge=1, description="at most so many; null: one a core here, as many as fit on a Ray cluster"
-    )
-    min_workers: int = Field(0, ge=0, description="Ray: kept even when nothing waits, and asked for at once")
-    cpus: float = Field(1.0, ge=0, description="Ray: CPUs of a worker")
-    gpus: float = Field(0.0, ge=0, description="Ray: GPUs of a worker; 0.5: two of them share one")
-    memory: Size = Field(0, ge=0, description="Ray: bytes of memory that a worker reserves; 0: not said")
-    in_flight: int = Field(2, ge=1, description="units in one worker: what one reads hides behind another")
-    attempts: int = Field(3, ge=1, description="tries of a unit or a source before it is given up")
-    stall_limit_s: float = Field(60.0, gt=0, description="a decoder silent for so long is killed")
-    time_limit_s: float = Field(6 * 3600.0, gt=0, description="a source may take so long in all")
-    unit_limit_s: float = Field(
-        24 * 3600.0, gt=0, description="a worker whose unit takes longer is killed, and the unit tried again"
-    )
-    spool_bytes: Size = Field(
-        8 * 2**30, ge=2**20, description="sources from elsewhere that a worker has on disk at once"
-    )
-    address_space: Size = Field(6 * 2**30, ge=2**28, description="a decoder may map so many bytes")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Resources:
-        if self.workers is not None and self.min_workers > self.workers:
-            raise ValueError(f"min_workers ({self.min_workers}) is above workers ({self.workers})")
-        if self.gpus > 1 and not self.gpus.is_integer():
-            raise ValueError(f"gpus ({self.gpus}): above 1 it must be whole")
-        return self
-
-
-class PassOptions(Options):
-    """One pass in the YAML."""
-
-    stages: dict[str, Any]
-    where: Sql | None = None
-    resources: Resources = Resources()
-
-    @field_validator("stages", mode="before")
-    @classmethod
-    def _named(cls, value: Any) -> Any:
-        if isinstance(value, list):
-            return dict.fromkeys(value)
-        return value
-
-
-def _selection_name(name: str) -> str:
-    try:
-        return safe_name(name)
-    except ConfigError as exc:
-        raise ValueError(str(exc)) from exc
-
-
-class SelectOptions(Options):
-    """The selection that a run ends with."""
-
-    name: Annotated[str, AfterValidator(_selection_name)] = "main"
-    where: Sql = "true"
-
-
-class PackOptions(Options):
-    """How shards are filled."""
-
-    shard_bytes: Size = Field(512 * 2**20, ge=1)
-    shard_clips: int = Field(10_000, ge=1)
-
-
-class PipelineOptions(Options):
-    """One pipeline in the YAML."""
-
-    description: str = ""
-    unit_bytes: Size = Field(256 * 2**20, ge=1)
-    unit_sources: int = Field(16, ge=1)
-    passes: dict[str, Any]
-    select: SelectOptions | None = None
-    pack: PackOptions = PackOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +38,7 @@ class StagePlan:
 
     name: str
     cls: type[Any]
-    """a Stage, or Split"""
+    """a Stage, a WholeRunStage, or Split"""
     options: Options
 
 
@@ -143,6 +64,11 @@ class PassPlan:
     def fp8(self) -> str:
         """The name of this pass's folders."""
         return self.fingerprint[:8]
+
+    @property
+    def whole_run(self) -> bool:
+        """Its stage looks at all clips at once: the driver runs it, after every unit has come so far."""
+        return issubclass(self.stages[0].cls, WholeRunStage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +186,7 @@ def _plan_pass(
     stages = []
     for stage_name, raw in options.stages.items():
         cls = resolve("stage", stage_name)
-        if not (isinstance(cls, type) and issubclass(cls, (Stage, Split))):
+        if not (isinstance(cls, type) and issubclass(cls, (Stage, WholeRunStage, Split))):
             raise ConfigError(f"{where}.stages.{stage_name}: {cls!r} is not a Stage")
         stages.append(StagePlan(stage_name, cls, validate(cls.Options, raw, f"{where}.stages.{stage_name}")))
     instances = {stage.name: stage.cls(stage.options) for stage in stages}
@@ -283,6 +209,8 @@ def _plan_pass(
         table = COMMIT_TABLES.get(name, name)
         if table in {t for p in earlier for t in p.tables}:
             raise ConfigError(f"{where}: an earlier pass writes the table {table!r} already")
+        if any(issubclass(stage.cls, WholeRunStage) for stage in stages):
+            _check_whole_run(stages, options, where)
         reads, schema = _match(instances, earlier, where)
         tables = (table,)
         provided = schema
@@ -314,8 +242,17 @@ def _plan_pass(
     )
 
 
+def _check_whole_run(stages: Sequence[StagePlan], options: PassOptions, where: str) -> None:
+    if len(stages) > 1:
+        raise ConfigError(f"{where}.stages: a stage that looks at the whole run stands alone in its pass")
+    if artifacts := sorted(stages[0].cls.needs & ARTIFACTS):
+        raise ConfigError(f"{where}: a stage over the whole run reads columns, not {artifacts[0]}")
+    if options.resources != Resources():
+        raise ConfigError(f"{where}.resources: the driver itself runs a pass over the whole run; it has none")
+
+
 def _match(
-    instances: Mapping[str, Stage], earlier: list[PassPlan], where: str
+    instances: Mapping[str, Stage | WholeRunStage], earlier: list[PassPlan], where: str
 ) -> tuple[tuple[str, ...], pa.Schema]:
     """Return the passes read and the schema of the table, or say which need nobody provides."""
     providers = {field.name: p.name for p in earlier for field in p.schema}

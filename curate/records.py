@@ -15,7 +15,18 @@ from typing import Any, ClassVar, TypeAlias
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Clip", "Failure", "Options", "Outcome", "Row", "Sample", "Source", "Stage", "Value"]
+__all__ = [
+    "Clip",
+    "Failure",
+    "Options",
+    "Outcome",
+    "Row",
+    "Sample",
+    "Source",
+    "Stage",
+    "Value",
+    "WholeRunStage",
+]
 
 Value: TypeAlias = "str | int | float | bool | bytes | Sequence[Value] | Mapping[str, Value] | None"
 Row: TypeAlias = Mapping[str, Any]
@@ -114,3 +125,30 @@ class Stage(ABC):
 
     def close(self) -> None:
         """Let go of everything; safe after a failed `setup`."""
+
+
+class WholeRunStage(ABC):
+    """A step over all clips of a run at once, after a barrier: alone in its pass, run by the driver."""
+
+    version: ClassVar[int]
+    """raise it and results are recomputed"""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """columns read"""
+    provides: ClassVar[pa.Schema]
+    """columns written besides clip_id, typed, units in the field metadata"""
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    def digests(self) -> Mapping[str, str]:
+        """Return name → digest of each model file that decides the results; part of the fingerprint."""
+        return {}
+
+    @abstractmethod
+    def process(self, clips: pa.Table) -> pa.Table:
+        """Return `clip_id` and the columns provided, a row for each of `clips`, in any order.
+
+        `clips` has `clip_id` and the columns needed, of every clip that `where` admits, in order of
+        `clip_id`. The result must not depend on how clips fall into units.
+        """

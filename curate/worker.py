@@ -8,7 +8,6 @@ stays serial (its runner sees to that), what it reads and writes overlaps.
 from __future__ import annotations
 
 import errno
-import json
 import threading
 import traceback
 from collections.abc import Callable
@@ -19,14 +18,15 @@ from time import process_time
 from typing import TypeAlias
 
 from curate.clips_unit import ClipsRunner
+from curate.commit import write_metrics
 from curate.executors.base import Loaded, Progress
 from curate.meter import CpuMeter
 from curate.plan import Plan
 from curate.split.stage import Split
 from curate.split.unit import SplitRunner
-from curate.tasks import Done, Report, Task, TaskFailed
+from curate.tasks import Report, Task, TaskFailed
 from shards.errors import CurateError, StorageError
-from shards.run import Purged, RunFiles
+from shards.run import Purged
 from shards.storage import is_remote, open_storage
 
 __all__ = ["Worker", "WorkerSpec", "serve"]
@@ -75,7 +75,7 @@ class Worker:
                 done = runner.run(task, report)
             if task.only is None:
                 done = replace(done, counts={**done.counts, "cpu_s": used.cpu_s})
-                self._write_metrics(task, done)
+                write_metrics(self._storage, self._plan.pass_named(task.pass_name), task.unit.id, done)
         except Exception as exc:
             return self._failed(exc, f"pass {task.pass_name!r}, unit {task.unit.id}")
         return done
@@ -116,18 +116,6 @@ class Worker:
             return TaskFailed(type(exc).__name__, str(exc), exc.exit_code)
         message = f"{where}: {type(exc).__name__}: {exc}"
         return TaskFailed("StageError", message, 1, "".join(traceback.format_exception(exc)))
-
-    def _write_metrics(self, task: Task, done: Done) -> None:
-        """Write what the unit took; not part of the commit."""
-        data = {
-            "pass": task.pass_name,
-            "fingerprint": self._plan.pass_named(task.pass_name).fingerprint,
-            "unit": task.unit.id,
-            "counts": done.counts,
-            "seconds": done.seconds,
-        }
-        text = json.dumps(data, indent=1, sort_keys=True) + "\n"
-        self._storage.write(RunFiles.metrics_path(task.pass_name, task.unit.id), text.encode())
 
 
 def serve(connection: Connection, spec: WorkerSpec) -> None:

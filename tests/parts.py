@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from curate.frames import Boundary, SmallFrame
-from curate.records import Clip, Failure, Options, Outcome, Row, Stage
+from curate.records import Clip, Failure, Options, Outcome, Row, Stage, WholeRunStage
 from shards.schemas import column
 
 
@@ -181,3 +181,28 @@ class NastyDetector(JumpDetector):
             elif self._mode.startswith("touch:"):
                 os.utime(self._mode.removeprefix("touch:"), ns=(1, 1))
         return super().push(frame)
+
+
+class Rank(WholeRunStage):
+    """A clip's place among all clips of the run, the darkest first."""
+
+    version = 1
+    needs = frozenset({"mean_luma"})
+    provides = pa.schema([column("rank", pa.int32()), column("of", pa.int32())])
+
+    class Options(Options):
+        calls: str = ""
+        """a file that gets a line for each call"""
+        lose: bool = False
+
+    def process(self, clips: pa.Table) -> pa.Table:
+        if self.options.calls:
+            with open(self.options.calls, "a") as file:
+                file.write(f"{clips.num_rows}\n")
+        ids, luma = clips["clip_id"].to_pylist(), clips["mean_luma"].to_numpy()
+        order = np.argsort(luma, kind="stable")[: -1 if self.options.lose else None]
+        ranks = pa.array(range(len(order)), pa.int32())
+        ranked = pa.array([ids[place] for place in order], pa.string())
+        return pa.table(
+            {"clip_id": ranked, "rank": ranks, "of": pa.array([len(ids)] * len(order), pa.int32())}
+        )

@@ -13,7 +13,7 @@ from time import perf_counter
 
 from rich.table import Table
 
-from curate.driver import run_schedule
+from curate.driver import Totals, run_schedule
 from curate.executors.base import Progress
 from curate.executors.place import Place
 from curate.plan import load_plan
@@ -67,7 +67,8 @@ def measure_driving(place: Place, folder: str, counts: list[int], reporter: Repo
             schedule = Schedule([split.name], units, {}, attempts={split.name: 3})
             del units
             started_s = perf_counter()
-            run_schedule(schedule, [split.name], executor, reporter)
+            reporter.start({split.name: (0, count)})
+            run_schedule(schedule, [split.name], executor, reporter, Totals())
             seconds = perf_counter() - started_s
             yield Driving(count, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 

@@ -109,10 +109,13 @@ def _costs(estimate: Estimate, units: int) -> Table:
 
 
 def _pools(plan: Plan, workers: int | None, *, ray: bool) -> list[Pool]:
+    passes = [p for p in plan.passes if not p.whole_run]
+    alone = [Pool(1, (p.name,)) for p in plan.passes if p.whole_run]
     if ray:
-        return [Pool(s.workers, tuple(names)) for s, names in form_pools(plan.passes, workers).items()]
+        return [*(Pool(s.workers, tuple(names)) for s, names in form_pools(passes, workers).items()), *alone]
     cores = len(os.sched_getaffinity(0))
-    return [Pool(workers or max(p.resources.workers or cores for p in plan.passes), tuple(plan.names))]
+    names = tuple(p.name for p in passes)
+    return [Pool(workers or max(p.resources.workers or cores for p in passes), names), *alone]
 
 
 def _wall(estimate: Estimate, pools: Sequence[Pool], *, ray: bool) -> str:

@@ -108,7 +108,7 @@ def run(
             _announce(console, plan, listing, units, output)
         reporter = _reporter(console, log_json=log_json)
         retry = None if retry_failures is None else frozenset({retry_failures} - {"all"})
-        passes = [pass_ for pass_ in plan.passes if only in (None, pass_.name)]
+        passes = [p for p in plan.passes if only in (None, p.name) and not p.whole_run]
         spec = WorkerSpec(plan, output, info.purged)
         with place.executor(spec, passes, reporter.note, _witnesses(output, listing)) as executing:
             try:

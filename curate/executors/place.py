@@ -110,4 +110,4 @@ def _use_token() -> None:
 def _count_workers(passes: Sequence[PassPlan]) -> int:
     """Return one process a core, or the most that a pass asks for."""
     cores = len(os.sched_getaffinity(0))
-    return max(pass_.resources.workers or cores for pass_ in passes)
+    return max((pass_.resources.workers or cores for pass_ in passes), default=1)

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from curate.plan import PassPlan, Resources
+from curate.pipeline import Resources
+from curate.plan import PassPlan
 from shards.errors import ConfigError
 
 __all__ = ["NodeShape", "Shape", "check_fit", "count_fitting", "form_pools", "wanted_workers"]

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.estimate import Load, Point, Pool, count_shards, estimate, fit_rate, load_of
-from curate.plan import PackOptions, Plan, load_plan
+from curate.pipeline import PackOptions
+from curate.plan import Plan, load_plan
 from curate.rates import Found, Made, PassRates, Rate, Selected
 from curate.records import Source
 from curate.units import Unit, divide
