@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import pyarrow as pa
@@ -47,6 +47,8 @@ class ClipsRunner:
         self._storage = storage
         self._stages: dict[str, Stage] = {}
         self._turns: dict[str, AbstractContextManager[object]] = {}
+        self.stage_cpu_s = Tally()
+        """processor seconds of this process while each stage computed; exact with one unit in flight"""
         try:
             for plan in pass_.stages:
                 stage = self._stages[plan.name] = plan.cls(plan.options)
@@ -171,9 +173,10 @@ class ClipsRunner:
                     clip.samples()
                 seconds["read"] += perf_counter() - started_s
             with self._turns[name]:
-                started_s = perf_counter()
+                started_s, cpu_s = perf_counter(), process_time()
                 outcomes = _checked(stage, name, clips, stage.process(clips)) if clips else []
                 seconds[name] += perf_counter() - started_s
+                self.stage_cpu_s[name] += process_time() - cpu_s
             surviving = []
             for ident, outcome in zip(alive, outcomes, strict=True):
                 if isinstance(outcome, Failure):

@@ -30,6 +30,7 @@ from curate.sources import list_sources
 from curate.tasks import Done, Report, Task
 from curate.units import Unit, divide
 from curate.versions import package_versions
+from curate.whole_run import run_whole_pass
 from curate.worker import Worker, WorkerSpec
 from shards.packing import pack
 from shards.run import RunFiles
@@ -103,6 +104,9 @@ def _measure(plan: Plan, root: str, units: Sequence[Unit]) -> tuple[dict[str, _C
     costs, failed = {}, 0
     try:
         for pass_ in plan.passes:
+            if pass_.whole_run:
+                costs[pass_.name] = _whole(plan, pass_, root, units)
+                continue
             if (broken := worker.load(pass_.name)) is not None:
                 raise RunFailedError(broken)
             _run(worker, pass_, replace(smallest, id="warm"))
@@ -118,6 +122,15 @@ def _measure(plan: Plan, root: str, units: Sequence[Unit]) -> tuple[dict[str, _C
     finally:
         worker.close()
     return costs, failed
+
+
+def _whole(plan: Plan, pass_: PassPlan, root: str, units: Sequence[Unit]) -> _Costs:
+    """Run a pass over the whole run; what it takes grows with the clips alone."""
+    files = RunFiles.open(root)
+    done = run_whole_pass(files, files.info(), plan, pass_)
+    measured = [UnitCost.of(pass_, unit, report) for unit, report in zip(units, done, strict=True)]
+    nothing = UnitCost.of(pass_, Unit("empty", ()), Done({"cpu_s": 0.0}, {}))
+    return _Costs(nothing, measured)
 
 
 def _run(worker: Worker, pass_: PassPlan, unit: Unit) -> Done:

@@ -13,6 +13,7 @@ from rich.console import Console
 from curate.executors.place import ExecutorName, choose_place
 from curate.plan import load_plan
 from curate.progress import LineReporter
+from shards.run import RunFiles
 
 __all__ = ["app"]
 
@@ -115,4 +116,26 @@ def executor(
     with tempfile.TemporaryDirectory() as folder:
         measured = list(measure_driving(place, folder, units or [1000, 10_000], LineReporter(sys.stderr)))
     Console(highlight=False).print(render_driving(measured))
+    return 0
+
+
+@app.command("scores")
+def scores(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help="videos on this machine")],
+    output: Annotated[Path, typer.Option("--output", help="a new folder, for the run and the page")],
+    *,
+    pipeline: Annotated[str, typer.Option(help="whose signals and scores")] = "default",
+    pipelines: Annotated[Path | None, typer.Option(help="another pipelines.yaml")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C")] = None,
+) -> int:
+    """CPU time a clip of each signal and score, and a page of their distributions and extremes."""
+    from curate.bench.score_page import write_page
+    from curate.bench.scores import bench_scores, render_costs
+
+    console = Console(highlight=False, soft_wrap=True)
+    plan = load_plan(pipeline, pipelines, settings or ())
+    costs = bench_scores(inputs, plan, str(output / "run"))
+    console.print(render_costs(costs))
+    page = write_page(RunFiles.open(str(output / "run")), output / "page")
+    console.print(f"page: {page}", markup=False)
     return 0
