@@ -23,7 +23,7 @@ from curate.records import Clip, Failure, Outcome, Row, Sample, Stage
 from curate.tally import Tally
 from curate.tasks import Done, Task
 from shards import tables
-from shards.condition import connect, matching_ids
+from shards.condition import connect, matching_ids, widened
 from shards.errors import StageError
 from shards.storage import Storage
 
@@ -123,7 +123,7 @@ class ClipsRunner:
             connection.register("t0", clips.append_column("__order", order))
             sql = "from t0"
             for number, (_, table) in enumerate(joined, 1):
-                connection.register(f"t{number}", table)
+                connection.register(f"t{number}", table.cast(widened(table.schema)))
                 sql += f" left join t{number} using (clip_id)"
             result = connection.sql(f"select * {sql} order by __order").to_arrow_table()
         return result.drop_columns(["__order"])

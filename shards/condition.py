@@ -23,7 +23,7 @@ import pyarrow.dataset as pads
 
 from shards.errors import ConfigError
 
-__all__ = ["connect", "matching_ids", "quote"]
+__all__ = ["connect", "matching_ids", "names_column", "quote", "widened"]
 
 MEMORY_BYTES: Final = 1 << 30
 _FETCH_ROWS: Final = 65536
@@ -62,11 +62,44 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def widened(schema: pa.Schema) -> pa.Schema:
+    """Return the schema in which DuckDB takes these columns from Arrow: 16-bit floats, which it refuses, in 32.
+
+    It reads them from Parquet files; from tables and datasets it does not (as of 2.0). The cast is exact.
+    """
+    return pa.schema([field.with_type(_widened(field.type)) for field in schema])
+
+
+def _widened(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_float16(kind):
+        return pa.float32()
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_widened(kind.value_type), kind.list_size)
+    if pa.types.is_list(kind):
+        return pa.list_(_widened(kind.value_type))
+    return kind
+
+
+def names_column(schema: pa.Schema, where: str, name: str) -> bool:
+    """Return whether `where`, a right condition over `schema`, reads the column `name`.
+
+    DuckDB is asked: without the column, would it still understand the condition? A pattern that several
+    columns fit, as in `columns('aes.*')`, reads none of them in this sense.
+    """
+    rest = pa.schema([field for field in schema if field.name != name])
+    try:
+        matching_ids(rest.empty_table(), where)
+    except ConfigError:
+        return True
+    return False
+
+
 def matching_ids(clips: pads.Dataset | pa.Table, where: str, memory_bytes: int = MEMORY_BYTES) -> list[str]:
     """Return the `clip_id` of the rows of `clips` that `where` admits, in the order that it asks for.
 
     Args:
-        clips: the columns that the condition may name; also the table `clips` for its sub-queries.
+        clips: the columns that the condition may name; also the table `clips` for its sub-queries. The
+            schema of a dataset is `widened` already.
         where: a condition, then optionally `order by …` and `limit …`; or the latter alone.
         memory_bytes: what the evaluation may use.
 
@@ -74,6 +107,8 @@ def matching_ids(clips: pads.Dataset | pa.Table, where: str, memory_bytes: int =
     """
     sql = f"select clip_id from clips where {'true ' if _BARE.match(where) else ''}{where}"
     with connect(memory_bytes=memory_bytes, threads=1) as connection:
+        if isinstance(clips, pa.Table):
+            clips = clips.cast(widened(clips.schema))
         connection.register("clips", clips)
         for lock in _LOCKS:
             connection.execute(lock)

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shards.condition import MEMORY_BYTES, connect, quote
+from shards.condition import MEMORY_BYTES, connect, quote, widened
 from shards.errors import ConfigError, InputError, IntegrityError, StorageError
 from shards.run import INDEX, Part, RunFiles
 from shards.schemas import CAPTION_STRUCT, column
@@ -172,7 +172,7 @@ def _joined(
     for table in tables:
         paths = [table.parts[unit].path for unit in units if unit in table.parts]
         rows = read_parts(storage, paths, table.schema.names) if paths else table.schema.empty_table()
-        connection.register(f"t_{table.name}", rows)
+        connection.register(f"t_{table.name}", rows.cast(widened(rows.schema)))
     try:
         result = connection.sql(_join_sql(tables)).to_arrow_table()
     except duckdb.Error as exc:  # out of memory, or of room to spill

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from shards.condition import matching_ids
-from shards.errors import IntegrityError
+from shards.condition import connect, matching_ids, names_column, widened
+from shards.errors import ConfigError, IntegrityError
 from shards.index import build_index
 from shards.run import RunFiles
 from shards.schemas import LOCATION, column
@@ -57,15 +57,16 @@ class Selection:
     """how many of `clips` cannot be packed beside captioned ones"""
 
 
-def select(run: RunFiles, where: str, name: str) -> Selection:
+def select(run: RunFiles, where: str, name: str, *, mix_aesthetics: bool = False) -> Selection:
     """Write the manifest of the clips that `where` admits, and return what was picked.
 
     Args:
         run: the run to pick from; its index is brought up to date.
         where: a SQL condition over the index, then optionally `order by …` and `limit …`.
         name: of the selection; a folder of this name comes to be under `shards/`.
+        mix_aesthetics: let the condition compare ratings of several aesthetic models.
 
-    Raises `ConfigError` for a wrong condition or name. An empty selection is written like any other.
+    Raises `ConfigError` for a wrong condition or name, and for one that compares what is not comparable. An empty selection is written like any other.
     """
     target = run.manifest_path(name)
     index = build_index(run)
@@ -84,8 +85,10 @@ def select(run: RunFiles, where: str, name: str) -> Selection:
         index_schema = part_schema(here, copy)
         schema = manifest_schema(index_schema)
         # The open file and not its path: glob characters and quotes in it are no matter of DuckDB's.
-        rows = pads.dataset([here.name(copy)], schema=index_schema, format="parquet")
+        rows = pads.dataset([here.name(copy)], schema=widened(index_schema), format="parquet")
         ids = sorted(matching_ids(rows, where))
+        if not mix_aesthetics:
+            _refuse_mixed(rows, where)
         local = scratch / "manifest"
         with local.open("w+b") as file:
             written = write_file(file, schema, picked(), {"name": name, "where": where})
@@ -94,6 +97,30 @@ def select(run: RunFiles, where: str, name: str) -> Selection:
             for path in shards_of(run.storage, run.selection_folder(name)):
                 run.storage.delete(path)
     return Selection(target, written.rows, total, missing)
+
+
+def _refuse_mixed(rows: pads.Dataset, where: str) -> None:
+    """Raise `ConfigError` where a condition on `aesthetic` would compare ratings of several models.
+
+    One that names `aesthetic_model` tells them apart itself.
+    """
+    if not {"aesthetic", "aesthetic_model"} <= set(rows.schema.names):
+        return
+    if not names_column(rows.schema, where, "aesthetic") or names_column(
+        rows.schema, where, "aesthetic_model"
+    ):
+        return
+    with connect(threads=1) as connection:
+        connection.register("clips", rows)
+        found = connection.execute(
+            "select distinct aesthetic_model from clips where aesthetic is not null order by 1"
+        ).fetchall()
+    if len(found) > 1:
+        models = ", ".join(str(model) for (model,) in found)
+        raise ConfigError(
+            f"the condition compares `aesthetic` of {len(found)} models ({models}), which have no common "
+            "scale: name `aesthetic_model` in it, or pass --mix-aesthetics"
+        )
 
 
 def manifest_schema(index_schema: pa.Schema) -> pa.Schema:

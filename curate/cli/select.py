@@ -28,10 +28,13 @@ def select(
     run: RunArgument,
     where: Annotated[str, typer.Option(help="SQL condition, with `order by` and `limit` if wanted")],
     name: Annotated[str, typer.Option(help="the selection's name")],
+    mix_aesthetics: Annotated[
+        bool, typer.Option("--mix-aesthetics", help="compare ratings of several aesthetic models")
+    ] = False,
 ) -> int:
     """Pick clips by SQL over the run's index and write a manifest that points at them."""
     files = RunFiles.open(run)
-    selection = select_clips(files, where, name)
+    selection = select_clips(files, where, name, mix_aesthetics=mix_aesthetics)
     typer.echo(f"{selection.clips} of {selection.of} clips → {run}/{selection.path}")
     if not selection.clips:
         typer.echo("nothing fits the condition: the manifest is empty", err=True)

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from fake_run import SPLIT, make_run
@@ -11,6 +12,7 @@ from fake_run import SPLIT, make_run
 from shards.condition import matching_ids
 from shards.errors import ConfigError, InputError, IntegrityError, StorageError
 from shards.index import build_index
+from shards.packing import pack
 from shards.run import PassInfo, RunFiles, RunInfo
 from shards.schemas import CAPTIONS, column
 from shards.selection import select
@@ -275,3 +277,83 @@ def test_the_same_selection_gives_the_same_bytes(run: RunFiles, tmp_path: Path) 
         manifests.append(each.storage.read(each.manifest_path("same")))
     assert len(set(manifests)) == 1
     assert select(run, "true", "all").without_caption == 3
+
+
+# -- columns of scores ------------------------------------------------------------------------------------
+
+SCORES = pa.schema(
+    [
+        column("clip_id", pa.string(), nullable=False),
+        column("aesthetic", pa.float64()),
+        column("aesthetic_model", pa.string()),
+        column("embedding", pa.list_(pa.float16(), 4)),
+    ]
+)
+
+
+def scored(tmp_path: Path, models: tuple[str | None, ...]) -> tuple[RunFiles, dict[str, dict]]:
+    """Return a run whose clips have ratings by `models` in turn, and their rows of scores."""
+    run = make_run(tmp_path / "run", units=2)
+    rows: dict[str, list[dict]] = {}
+    for number, clip in enumerate(table_of(run, build_index(run))):
+        unit = clip["tar"].rpartition("/")[2].rpartition("-")[0]
+        row = {"clip_id": clip["clip_id"], "aesthetic": float(number % 7), "embedding": None}
+        row["aesthetic_model"] = models[number % len(models)]
+        if number % 3:
+            row["embedding"] = [0.5, -0.25, number / 1024, 1 / 3]
+        rows.setdefault(unit, []).append(row)
+    add_table(run, "scores", SCORES, rows)
+    return run, {row["clip_id"]: row for listed in rows.values() for row in listed}
+
+
+def test_float16_lists_go_through_index_condition_manifest_and_shards(tmp_path: Path) -> None:
+    run, rows = scored(tmp_path, ("one",))
+    index = read_table(run.storage, build_index(run))
+    assert index.schema.field("embedding").type == pa.list_(pa.float16(), 4)
+    near = "embedding[1] = 0.5 and embedding[4] < 0.3334"
+    assert select(run, near, "near").clips == sum(row["embedding"] is not None for row in rows.values()) == 8
+    select(run, f"{near} and caption is not null", "near")
+    pack(run, "near", shard_bytes=1 << 20, shard_clips=100)
+    manifest = read_table(run.storage, run.manifest_path("near"))
+    assert manifest.schema.field("embedding").type == pa.list_(pa.float16(), 4)
+    assert manifest.num_rows == 7
+    for table in (index, manifest):
+        for ident, embedding in zip(
+            table["clip_id"].to_pylist(), table["embedding"].to_pylist(), strict=True
+        ):
+            wanted = rows[ident]["embedding"]
+            assert embedding == (None if wanted is None else [float(np.float16(value)) for value in wanted])
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["aesthetic >= 4", "order by AESTHETIC limit 3", 'motion_total > 0 and clips."aesthetic" is not null',
+     "aesthetic >= (select quantile_cont(aesthetic, 0.8) from clips)"],
+)  # fmt: skip
+def test_ratings_of_two_models_are_not_compared_unless_told(tmp_path: Path, where: str) -> None:
+    run, _ = scored(tmp_path, ("photographic-1", "laion-x"))
+    with pytest.raises(
+        ConfigError, match=r"2 models \(laion-x, photographic-1\).*--mix-aesthetics"
+    ) as caught:
+        select(run, where, "mixed")
+    assert "\n" not in str(caught.value)
+    assert not run.storage.exists(run.manifest_path("mixed"))
+    assert select(run, where, "mixed", mix_aesthetics=True).clips > 0
+
+
+def test_ratings_may_be_told_apart_or_left_alone(tmp_path: Path) -> None:
+    run, _ = scored(tmp_path, ("photographic-1", "laion-x"))
+    apart = "aesthetic_model = 'laion-x' and aesthetic > 2 or aesthetic_model = 'photographic-1' and aesthetic > 5"
+    assert select(run, apart, "apart").clips > 0
+    assert select(run, "motion_total > 0.1", "motion").clips > 0
+
+
+def test_ratings_of_one_model_are_compared(tmp_path: Path) -> None:
+    run, rows = scored(tmp_path, ("photographic-1",))
+    assert select(run, "aesthetic >= 4", "good").clips == sum(row["aesthetic"] >= 4 for row in rows.values())
+
+
+def test_a_rating_without_a_model_is_a_model_of_its_own(tmp_path: Path) -> None:
+    run, _ = scored(tmp_path, ("photographic-1", None))
+    with pytest.raises(ConfigError, match=r"2 models"):
+        select(run, "aesthetic >= 4", "mixed")
