@@ -63,9 +63,9 @@ def quote(name: str) -> str:
 
 
 def widened(schema: pa.Schema) -> pa.Schema:
-    """Return the schema in which DuckDB takes these columns from Arrow: 16-bit floats, which it refuses, in 32.
+    """Return the schema in which DuckDB takes these columns from Arrow: floats of 16 bits in 32.
 
-    It reads them from Parquet files; from tables and datasets it does not (as of 2.0). The cast is exact.
+    DuckDB 2.0 reads float16 from Parquet files, but not from Arrow tables and datasets. The cast is exact.
     """
     return pa.schema([field.with_type(_widened(field.type)) for field in schema])
 

@@ -66,7 +66,8 @@ def select(run: RunFiles, where: str, name: str, *, mix_aesthetics: bool = False
         name: of the selection; a folder of this name comes to be under `shards/`.
         mix_aesthetics: let the condition compare ratings of several aesthetic models.
 
-    Raises `ConfigError` for a wrong condition or name, and for one that compares what is not comparable. An empty selection is written like any other.
+    Raises `ConfigError` for a wrong condition or name, and for a condition that compares what is not
+    comparable. An empty selection is written like any other.
     """
     target = run.manifest_path(name)
     index = build_index(run)

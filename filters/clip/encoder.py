@@ -53,7 +53,6 @@ class Encoder:
         import torch
         from open_clip import create_model_from_pretrained
 
-        self._torch = torch
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("clip: device 'cuda' is asked for, and torch sees no GPU; use 'auto' or 'cpu'")
@@ -90,7 +89,8 @@ class Encoder:
 
     def encode(self, jpegs: Sequence[bytes]) -> list[npt.NDArray[np.float32] | EncoderError]:
         """Return for each JPEG its embedding, float32 of unit length, or why it has none."""
-        torch = self._torch
+        import torch
+
         found: list[npt.NDArray[np.float32] | EncoderError] = []
         chunks = []
         with torch.inference_mode():
@@ -105,7 +105,8 @@ class Encoder:
 
     def _pass(self, pictures: list[torch.Tensor]) -> torch.Tensor:
         """Run the encoder once over at most one batch; the result stays on its device."""
-        torch = self._torch
+        import torch
+
         pixels_NCHW = torch.stack(pictures)
         filled = self.batch - len(pictures)
         if filled:

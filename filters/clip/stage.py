@@ -17,14 +17,15 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
-from curate.records import Clip, Failure, Options, Outcome, Row, Sample, Stage
+from curate.records import Clip, Failure, Options, Outcome, Row, Stage
 from filters.clip.encoder import Encoder, EncoderError, Precision
 from filters.clip.head import Head, load_head
 from filters.clip.weights import find_encoder
+from filters.spread import spread
 from shards.errors import ConfigError
 from shards.schemas import column
 
-__all__ = ["ClipFeatures", "ClipOptions", "spread", "unit_mean"]
+__all__ = ["ClipFeatures", "ClipOptions", "unit_mean"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class ClipFeatures(Stage):
         self._names: dict[str, str] = {}
 
     @property
-    def provides(self) -> pa.Schema:  # type: ignore[override]  # the encoder decides
+    def provides(self) -> pa.Schema:
         """Columns written: the embedding as wide as the encoder's, the rating only with a head."""
         fields = [
             column(
@@ -138,13 +139,6 @@ def unit_mean(mean_E: npt.NDArray[np.float64]) -> list[float] | None:
         return None
     rounded: list[float] = (mean_E / length).astype(np.float16).tolist()
     return rounded
-
-
-def spread(samples: Sequence[Sample], at_most: int) -> list[Sample]:
-    """Return at most so many of the samples, evenly spread: the middles of as many equal spans."""
-    if len(samples) <= at_most:
-        return list(samples)
-    return [samples[(2 * k + 1) * len(samples) // (2 * at_most)] for k in range(at_most)]
 
 
 def _named(name: str, digests: Mapping[str, str], head: Head | None) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Which files an open_clip encoder is made of, found without loading it and without a network.
 
 An encoder that is not on this machine is an error of the plan, which says what to download and where to name
-it: many workers fetching gigabytes at once, in the middle of a run, help nobody. Its architecture's JSON is
-read from the package's folder, since importing open_clip takes seconds; only the table of its tags needs that.
+it: many workers fetching gigabytes at once, in the middle of a run, help nobody. An architecture's JSON is
+read from the package's folder, since importing open_clip takes seconds; only its table of tags needs that.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def _tagged(model: str, tag: str, config: Any) -> EncoderFiles:
     if bool(about.get("quick_gelu")) != bool(config.get("quick_gelu")):
         other = model.removesuffix("-quickgelu") if config.get("quick_gelu") else f"{model}-quickgelu"
         raise ConfigError(
-            f"clip: the weights {tag!r} belong to {other}, with another activation than {model}: name that one"
+            f"clip: the weights {tag!r} belong to {other}, which has another activation than {model}"
         )
     repository, _, file = str(about.get("hf_hub", "")).rpartition("/")
     if not repository:

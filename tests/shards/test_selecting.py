@@ -343,7 +343,8 @@ def test_ratings_of_two_models_are_not_compared_unless_told(tmp_path: Path, wher
 
 def test_ratings_may_be_told_apart_or_left_alone(tmp_path: Path) -> None:
     run, _ = scored(tmp_path, ("photographic-1", "laion-x"))
-    apart = "aesthetic_model = 'laion-x' and aesthetic > 2 or aesthetic_model = 'photographic-1' and aesthetic > 5"
+    laion, other = (f"aesthetic_model = '{model}' and aesthetic" for model in ("laion-x", "photographic-1"))
+    apart = f"{laion} > 2 or {other} > 5"
     assert select(run, apart, "apart").clips > 0
     assert select(run, "motion_total > 0.1", "motion").clips > 0
 

@@ -1,0 +1,393 @@
+"""The stage `clip`, with a small encoder that is loaded as a real one is."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from media import write_video
+from PIL import Image
+from running import curate, rows
+from tiny_clip import MEAN, clip_of, jpeg, make_encoder, make_head, picture
+
+from curate.plan import load_plan
+from curate.records import Clip, Failure
+from filters.clip import ClipFeatures, ClipOptions
+from filters.clip.head import load_head
+from filters.clip.stage import unit_mean
+from filters.clip.weights import find_encoder
+from filters.spread import spread
+from shards.errors import ConfigError
+from shards.tables import rows_to_table
+
+HEADS = Path(__file__).resolve().parents[3] / "shared/data/laion_heads"
+open_clip = pytest.importorskip("open_clip")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_encoder(tmp_path_factory.mktemp("clip") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_head(tmp_path_factory.mktemp("head") / "sa_linear.pth")
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Clip]:
+    """Five clips of 1, 7, 3, 2 and 5 samples, one of them black."""
+    pictures = [jpeg(picture(seed)) for seed in range(17)]
+    black = jpeg(np.zeros((448, 600, 3), np.uint8))
+    spans = ([black], pictures[:7], pictures[7:10], pictures[10:12], pictures[12:])
+    return [clip_of(f"c{number}", span) for number, span in enumerate(spans)]
+
+
+def options(folder: Path, **more: Any) -> ClipOptions:
+    return ClipOptions(model=f"local-dir:{folder}", device="cpu", **more)
+
+
+def run(chosen: ClipOptions, clips: list[Clip]) -> tuple[list[Any], ClipFeatures]:
+    """Return outcomes and the stage that gave them, whose encoder still has its counters."""
+    stage = ClipFeatures(chosen)
+    stage.setup()
+    encoder = stage.encoder
+    try:
+        outcomes = list(stage.process(clips))
+    finally:
+        stage.close()
+    stage.encoder = encoder
+    return outcomes, stage
+
+
+@pytest.fixture(scope="module")
+def alone(folder: Path, head: Path, clips: list[Clip]) -> list[Any]:
+    """What each clip gives when the encoder sees one picture at a time."""
+    return run(options(folder, head=head), clips)[0]
+
+
+# -- what comes out ---------------------------------------------------------------------------------------
+
+
+def test_a_row_has_a_unit_embedding_a_rating_and_who_made_them(
+    folder: Path, head: Path, alone: list[Any], clips: list[Clip]
+) -> None:
+    stage = ClipFeatures(options(folder, head=head))
+    assert stage.provides.field("embedding").type == pa.list_(pa.float16(), 512)
+    table = rows_to_table([{"clip_id": clip.clip_id, **row} for clip, row in zip(clips, alone, strict=True)],
+                          pa.schema([("clip_id", pa.string()), *stage.provides]))  # fmt: skip
+    lengths = [np.linalg.norm(row) for row in table["embedding"].to_pylist()]
+    assert lengths == pytest.approx([1.0] * 5, abs=1e-3)
+    digests = stage.digests()
+    assert set(table["embedding_model"].to_pylist()) == {f"tiny@{digests['encoder'][:8]}"}
+    assert set(table["aesthetic_model"].to_pylist()) == {
+        f"laion-sa_linear@{digests['head'][:8]} tiny@{digests['encoder'][:8]}"
+    }
+    assert len(set(table["aesthetic"].to_pylist())) == 5
+
+
+def test_embedding_and_rating_are_those_of_open_clip_and_the_head(
+    folder: Path, head: Path, clips: list[Clip], alone: list[Any]
+) -> None:
+    import torch
+
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    state = torch.load(head, weights_only=True)
+    for clip, row in zip(clips, alone, strict=True):
+        images = [preprocess(Image.open(io.BytesIO(sample.jpeg))) for sample in clip.samples()]
+        with torch.no_grad():
+            units = model.eval().encode_image(torch.stack(images), normalize=True)
+            rating = torch.nn.functional.linear(units, state["weight"], state["bias"]).mean()
+        mean = units.mean(0)
+        assert row["aesthetic"] == pytest.approx(float(rating), abs=1e-4)
+        np.testing.assert_allclose(row["embedding"], (mean / mean.norm()).numpy(), atol=2e-4)
+
+
+def test_pictures_are_prepared_as_open_clip_does(folder: Path) -> None:
+    """On sizes that crop and scale in either direction, gray and palette too; and by hand from its parts."""
+    stage = ClipFeatures(options(folder))
+    stage.setup()
+    assert stage.encoder is not None
+    encoder = stage.encoder
+    whole = open_clip.create_model_and_transforms(f"local-dir:{folder}")[2]
+    by_hand = open_clip.image_transform(224, is_train=False, mean=MEAN, std=(0.25,) * 3)
+    for size in ((796, 448), (448, 796), (224, 224), (120, 90), (225, 223), (1920, 448)):
+        data = jpeg(picture(sum(size), size))
+        ours = encoder._prepare(data)
+        assert ours.shape == (3, 224, 224)
+        for theirs in (whole, by_hand):
+            assert (ours == theirs(Image.open(io.BytesIO(data)))).all()
+    gray = io.BytesIO()
+    Image.fromarray(picture(5)).convert("L").save(gray, "JPEG")
+    assert (encoder._prepare(gray.getvalue()) == whole(Image.open(gray))).all()
+    stage.close()
+
+
+# -- one pass, and what it may not depend on --------------------------------------------------------------
+
+
+def test_each_sample_is_encoded_once_in_batches_that_cross_clips(folder: Path, clips: list[Clip]) -> None:
+    _, stage = run(options(folder, batch=8), clips)
+    assert stage.encoder is not None
+    assert (stage.encoder.images, stage.encoder.batches) == (18, 3)
+    _, stage = run(options(folder, batch=8, frames=2), clips)
+    assert stage.encoder is not None
+    assert (stage.encoder.images, stage.encoder.batches) == (1 + 2 * 4, 2)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_a_clip_does_not_depend_on_its_company(
+    folder: Path, head: Path, clips: list[Clip], batch: int
+) -> None:
+    chosen = options(folder, head=head, batch=batch)
+    together, _ = run(chosen, clips)
+    backwards, _ = run(chosen, clips[::-1])
+    assert backwards[::-1] == together
+    for clip, row in zip(clips, together, strict=True):
+        assert run(chosen, [clip])[0] == [row]
+
+
+def test_threads_change_nothing_and_are_given_back(
+    folder: Path, head: Path, clips: list[Clip], alone: list[Any]
+) -> None:
+    import torch
+
+    before, running = torch.get_num_threads(), threading.active_count()
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            assert run(options(folder, head=head, threads=4), clips)[0] == alone
+            assert torch.get_num_threads() == number
+            assert threading.active_count() == running
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_how_fast_is_not_in_the_fingerprint(folder: Path) -> None:
+    dumped = options(folder, batch=3, threads=2).model_dump()
+    assert dumped == options(folder).model_dump()
+    assert {"model", "frames", "precision"} <= set(dumped)
+
+
+def test_samples_are_spread_evenly() -> None:
+    samples = clip_of("x", [bytes([n]) for n in range(10)]).samples()
+    assert [s.time_s for s in spread(samples, 2)] == [2, 7]
+    assert [s.time_s for s in spread(samples, 3)] == [1, 5, 8]
+    assert spread(samples, 10) == list(samples)
+
+
+# -- bad input --------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_sample_fails_its_clip_alone(
+    folder: Path, head: Path, clips: list[Clip], alone: list[Any]
+) -> None:
+    good = clips[1].samples()[0].jpeg
+    bad = [clip_of("a", [good, good[:900]]), clip_of("b", [b"no JPEG"]), clip_of("c", [])]
+    outcomes, _ = run(options(folder, head=head, batch=4), [clips[2], *bad, clips[3]])
+    assert [outcome.error for outcome in outcomes[1:4]] == ["EncoderError"] * 3
+    assert "readable" in outcomes[2].message
+    assert "no samples" in outcomes[3].message
+    assert not isinstance(outcomes[0], Failure)
+    assert not isinstance(outcomes[4], Failure)
+    assert outcomes[0]["aesthetic"] == pytest.approx(alone[2]["aesthetic"], abs=1e-4)
+
+
+def test_vectors_that_cancel_out_have_no_direction() -> None:
+    assert unit_mean(np.zeros(4)) is None
+    assert unit_mean(np.array([0.0, 0.3])) == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("model", "pretrained", "says"),
+    [
+        (
+            "ViT-L-14-quickgelu",
+            "openai",
+            r"`hf download timm/vit_large_patch14_clip_224.openai`.*local-dir",
+        ),
+        ("ViT-L-14", "openai", r"belong to ViT-L-14-quickgelu"),
+        ("ViT-L-14-quickgelu", "laion2b_s32b_b82k", r"neither a file nor a tag.*known: "),
+        ("ViT-L-14-quickgelu", None, r"`pretrained` of ViT-L-14-quickgelu is missing"),
+        ("ViT-L-15", "openai", r"no model 'ViT-L-15'; did you mean 'ViT-L-"),
+        ("hf-hub:laion/nothing-here", None, r"`hf download laion/nothing-here`.*`model: local-dir:…`"),
+        ("hf-hub:not a name/at all/x", None, r"hf-hub:not a name"),
+        ("local-dir:/nowhere", None, r"/nowhere: no open_clip_config.json there; download the whole"),
+        ("local-dir:/nowhere", "openai", r"brings its weights along"),
+    ],
+)
+def test_an_encoder_that_is_not_there_is_told_in_a_line(
+    model: str, pretrained: str | None, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ConfigError, match=says) as caught:
+        find_encoder(model, pretrained)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_weights_or_with_others(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "open_clip_pytorch_model.bin").write_bytes(b"no weights")
+    stage = ClipFeatures(options(copy))
+    with pytest.raises(ConfigError, match=r"open_clip_pytorch_model.bin does not fit copy") as caught:
+        stage.setup()
+    stage.close()
+    assert "\n" not in str(caught.value)
+    (copy / "open_clip_pytorch_model.bin").unlink()
+    with pytest.raises(ConfigError, match="no weights there"):
+        find_encoder(f"local-dir:{copy}", None)
+    (copy / "open_clip_config.json").write_text("{}")
+    (copy / "open_clip_model.safetensors").touch()
+    with pytest.raises(ConfigError, match="no 'model_cfg'"):
+        find_encoder(f"local-dir:{copy}", None)
+
+
+def test_weights_of_another_architecture_do_not_load(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    config = json.loads((copy / "open_clip_config.json").read_text())
+    config["model_cfg"]["vision_cfg"]["width"] = 128
+    (copy / "open_clip_config.json").write_text(json.dumps(config))
+    stage = ClipFeatures(options(copy))
+    with pytest.raises(ConfigError, match=r"does not fit copy.*size mismatch"):
+        stage.setup()
+    stage.close()
+
+
+def test_a_hub_repository_in_the_cache_is_used_without_a_network(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layout of the Hugging Face cache: refs and snapshots."""
+    repository = tmp_path / "models--someone--tiny"
+    shutil.copytree(folder, repository / "snapshots/abc")
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text("abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    found = find_encoder("hf-hub:someone/tiny", None)
+    assert found.name == "someone/tiny"
+    assert found.digest() == find_encoder(f"local-dir:{folder}", None).digest()
+
+
+def test_the_digest_covers_weights_architecture_and_preprocessing(folder: Path, tmp_path: Path) -> None:
+    seen = {find_encoder(f"local-dir:{folder}", None).digest()}
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    assert find_encoder(f"local-dir:{copy}", None).digest() in seen
+    config = json.loads((copy / "open_clip_config.json").read_text())
+    config["preprocess_cfg"]["std"] = [0.3, 0.3, 0.3]
+    (copy / "open_clip_config.json").write_text(json.dumps(config))
+    seen.add(find_encoder(f"local-dir:{copy}", None).digest())
+    config["model_cfg"]["quick_gelu"] = True
+    (copy / "open_clip_config.json").write_text(json.dumps(config))
+    seen.add(find_encoder(f"local-dir:{copy}", None).digest())
+    with (copy / "open_clip_pytorch_model.bin").open("ab") as file:
+        file.write(b"x")
+    seen.add(find_encoder(f"local-dir:{copy}", None).digest())
+    assert len(seen) == 4
+
+
+# -- heads ------------------------------------------------------------------------------------------------
+
+
+def test_a_head_of_another_width_is_refused_before_anything_runs(folder: Path, tmp_path: Path) -> None:
+    other = make_head(tmp_path / "wide.pth", 768)
+    with pytest.raises(ConfigError, match=r"embeddings 768 wide, and those of tiny are 512 wide") as caught:
+        ClipFeatures(options(folder, head=other))
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_head_is_refused(folder: Path, tmp_path: Path) -> None:
+    import torch
+
+    path = tmp_path / "head.pth"
+    for state in (
+        {"weight": torch.zeros(1, 4)},
+        {"weight": torch.zeros(4), "bias": torch.zeros(1)},
+        {"weight": torch.zeros(1, 4), "bias": torch.zeros(1), "more": torch.zeros(1)},
+        [1, 2],
+    ):
+        torch.save(state, path)
+        with pytest.raises(ConfigError, match="not a linear head"):
+            load_head(path)
+    torch.save({"weight": torch.full((1, 4), torch.nan), "bias": torch.zeros(1)}, path)
+    with pytest.raises(ConfigError, match="no numbers"):
+        load_head(path)
+    path.write_bytes(b"text")
+    with pytest.raises(ConfigError, match="not a linear head"):
+        load_head(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_head(tmp_path / "none.pth")
+    assert folder.exists()
+
+
+class _Evil:
+    def __reduce__(self) -> Any:
+        return (Path.touch, (Path("touched"),))
+
+
+def test_nothing_in_a_head_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    torch.save({"weight": _Evil(), "bias": torch.zeros(1)}, "head.pth")
+    with pytest.raises(ConfigError, match="not a linear head"):
+        load_head(Path("head.pth"))
+    assert not Path("touched").exists()
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not HEADS.is_dir(), reason="LAION's heads are not beside the project")
+def test_laions_heads_give_the_published_ratings() -> None:
+    head = load_head(HEADS / "sa_0_4_vit_l_14_linear.pth")
+    assert head.width == 768
+    vectors = [np.load(HEADS / f"vit_l_14_embeddings/rating{n}.npy")[0] for n in range(10)]
+    wanted = [-2.458, -0.138, 1.895, 3.585, 5.100, 6.470, 7.787, 9.048, 10.226, 11.304]
+    assert [round(head.rating(vector), 3) for vector in vectors] == wanted
+    small = load_head(HEADS / "sa_0_4_vit_b_32_linear.pth")
+    assert small.width == 512
+    assert small.rating(np.zeros(512, np.float32)) == small.bias
+
+
+# -- through the pipeline ---------------------------------------------------------------------------------
+
+PIPELINE = """
+laion:
+  passes:
+    split: {{stages: {{split: {{signals: {{motion: {{}}}}}}}}}}
+    score:
+      where: duration_s >= 0
+      stages: {{clip: {{model: "local-dir:{folder}", head: "{head}"}}}}
+"""
+
+
+@pytest.fixture
+def footage(tmp_path: Path) -> Path:
+    sources = tmp_path / "in"
+    sources.mkdir()
+    Image.fromarray(picture(3)).save(sources / "still.jpg")
+    write_video(sources / "two.mp4", [(70, 4.0), (180, 4.0)])
+    return sources
+
+
+def test_the_whole_path_from_an_image_to_a_selection(
+    folder: Path, head: Path, footage: Path, tmp_path: Path
+) -> None:
+    pipeline = tmp_path / "p.yaml"
+    pipeline.write_text(PIPELINE.format(folder=folder, head=head))
+    out = tmp_path / "out"
+    done = curate("run", "laion", "--pipelines", pipeline, "--input", footage, "--output", out)
+    assert done.returncode == 0, done.stderr
+    found = rows(out, "scores")
+    assert len(found) == len(rows(out, "clips")) >= 2
+    assert {len(row["embedding"]) for row in found} == {512}
+    done = curate("select", out, "--where", "aesthetic > -1000 and len(embedding) = 512", "--name", "all")
+    assert done.returncode == 0, done.stderr
+    assert f"{len(found)} of {len(found)} clips" in done.stdout
+    plan = load_plan("laion", pipeline)
+    other = load_plan("laion", pipeline, [f"score.clip.head={make_head(tmp_path / 'b.pth', seed=2)}"])
+    assert plan.passes[1].fingerprint != other.passes[1].fingerprint
