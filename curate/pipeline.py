@@ -72,6 +72,13 @@ class SelectOptions(Options):
 
     name: Annotated[str, AfterValidator(_selection_name)] = "main"
     where: Sql = "true"
+    preset: str | None = Field(None, description="one of the file's `selections`, in place of `where`")
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> SelectOptions:
+        if self.preset is not None and "where" in self.model_fields_set:
+            raise ValueError("give `where` or `preset`, not both")
+        return self
 
 
 class PackOptions(Options):

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from curate.config import load_yaml, override, packaged_pipelines, validate
 from curate.pipeline import PackOptions, PassOptions, PipelineOptions, Resources, SelectOptions
+from curate.presets import SELECTIONS, find_preset
 from curate.records import Options, Stage, WholeRunStage
 from curate.registry import nearest, resolve
 from curate.split.stage import Split
@@ -110,6 +111,7 @@ def load_plan(
     """
     file = path or packaged_pipelines()
     pipelines = load_yaml(file)
+    pipelines.pop(SELECTIONS, None)
     if pipeline not in pipelines:
         raise ConfigError(f"{file.name}: no pipeline {pipeline!r}; {nearest(pipeline, list(pipelines))}")
     if not isinstance(pipelines[pipeline], dict):
@@ -123,8 +125,12 @@ def load_plan(
         passes.append(_plan_pass(name, checked, passes, where, list(carried or ())))
     if not passes or not _is_split(passes[0]):
         raise ConfigError(f"{pipeline}.passes: the first pass must be the one with the stage 'split'")
-    if options.select is not None:
-        _check_where(options.select.where, passes, f"{pipeline}.select")
+    chosen = options.select
+    if chosen is not None and chosen.preset is not None:
+        where = find_preset(chosen.preset, file).where
+        chosen = SelectOptions(name=chosen.name, where=where)
+    if chosen is not None:
+        _check_where(chosen.where, passes, f"{pipeline}.select")
     resolved = options.model_dump(mode="json") | {
         "passes": {
             p.name: {
@@ -140,7 +146,7 @@ def load_plan(
         tuple(passes),
         options.unit_bytes,
         options.unit_sources,
-        options.select,
+        chosen,
         options.pack,
         resolved,
     )

@@ -20,7 +20,7 @@ from curate.plan import PassPlan, Plan
 from curate.records import WholeRunStage
 from curate.tasks import Done
 from shards import tables
-from shards.condition import matching_ids
+from shards.condition import matching_ids, widened
 from shards.errors import InputError, StageError
 from shards.index import build_index
 from shards.run import RunFiles, RunInfo
@@ -100,9 +100,10 @@ def _read(run: RunFiles, stage: WholeRunStage, where: str | None) -> pa.Table:
     index = build_index(run)
     with run.storage.scratch() as scratch:
         here, copy = at_hand(run.storage, index, scratch)
-        rows = pads.dataset([here.name(copy)], format="parquet")
-        table = rows.to_table(columns=["clip_id", *sorted(stage.needs)])
+        table = tables.read_table(here, copy, ["clip_id", *sorted(stage.needs)])
         if where is not None:
+            schema = widened(tables.part_schema(here, copy))
+            rows = pads.dataset([here.name(copy)], schema=schema, format="parquet")
             admitted = pa.array(matching_ids(rows, where), pa.string())
             table = table.filter(pc.is_in(table["clip_id"], value_set=admitted))
     return table

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from curate.cli.bars import counting
 from curate.config import parse_size
+from curate.presets import find_preset
 from shards.errors import ConfigError
 from shards.packing import pack as pack_selection
 from shards.run import RunFiles
@@ -26,15 +28,27 @@ def register(app: typer.Typer) -> None:
 
 def select(
     run: RunArgument,
-    where: Annotated[str, typer.Option(help="SQL condition, with `order by` and `limit` if wanted")],
-    name: Annotated[str, typer.Option(help="the selection's name")],
+    where: Annotated[
+        str | None, typer.Option(help="SQL condition, with `order by` and `limit` if wanted")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="the selection's name; else the preset's")] = None,
+    *,
+    preset: Annotated[
+        str | None, typer.Option(help="a condition by its name, from `selections` in pipelines.yaml")
+    ] = None,
+    pipelines: Annotated[Path | None, typer.Option(help="another pipelines.yaml")] = None,
     mix_aesthetics: Annotated[
         bool, typer.Option("--mix-aesthetics", help="compare ratings of several aesthetic models")
     ] = False,
 ) -> int:
     """Pick clips by SQL over the run's index and write a manifest that points at them."""
+    if (where is None) == (preset is None):
+        raise ConfigError("give --where or --preset, one of them")
+    condition = where or find_preset(preset or "", pipelines).where
+    if name is None and preset is None:
+        raise ConfigError("--name: a selection by --where needs a name")
     files = RunFiles.open(run)
-    selection = select_clips(files, where, name, mix_aesthetics=mix_aesthetics)
+    selection = select_clips(files, condition, name or preset or "", mix_aesthetics=mix_aesthetics)
     typer.echo(f"{selection.clips} of {selection.of} clips → {run}/{selection.path}")
     if not selection.clips:
         typer.echo("nothing fits the condition: the manifest is empty", err=True)
