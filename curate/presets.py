@@ -23,7 +23,10 @@ class Preset(Options):
 
 
 def find_preset(name: str, path: Path | None = None) -> Preset:
-    """Return the preset `name` of `path`, else of the packaged pipelines.yaml; ConfigError names the nearest."""
+    """Return the preset `name` of `path`, else of the packaged pipelines.yaml.
+
+    Raises ConfigError, naming the nearest, where there is none.
+    """
     file = path or packaged_pipelines()
     presets = load_yaml(file).get(SELECTIONS)
     if not isinstance(presets, dict) or name not in presets:
