@@ -106,3 +106,21 @@ def test_a_fingerprint_covers_what_decides_the_results_and_nothing_else(tmp_path
     assert option["extra"] == base["extra"]
     split = prints(plan(tmp_path, BASE, "split.max_s=9"))
     assert all(split[name] != base[name] for name in base)
+
+
+def test_a_selection_may_name_a_preset(tmp_path: Path) -> None:
+    presets = "selections:\n  bright: {where: mean_luma > 99}\n"
+    base = BASE.rstrip() + "\n"
+    named = plan(tmp_path, presets + base, "select={preset: bright}").select
+    assert named is not None
+    assert named.where == "mean_luma > 99"
+    with pytest.raises(ConfigError, match="no preset 'brigt' in selections; did you mean 'bright'"):
+        plan(tmp_path, presets + base, "select={preset: brigt}")
+    with pytest.raises(ConfigError, match="give `where` or `preset`, not both"):
+        plan(tmp_path, presets + base, "select={preset: bright, where: 'true'}")
+    with pytest.raises(
+        ConfigError, match=r"selections\.bright\.were: unknown key 'were'; did you mean 'where'"
+    ):
+        plan(tmp_path, presets.replace("where", "were") + base, "select={preset: bright}")
+    with pytest.raises(ConfigError, match="no column 'mean_lume'"):
+        plan(tmp_path, presets.replace("mean_luma", "mean_lume") + base, "select={preset: bright}")
