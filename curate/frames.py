@@ -23,13 +23,18 @@ Plane = npt.NDArray[np.uint8]
 Transition = Literal["hard", "dissolve", "fade", "wipe"]
 
 
-def half(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the plane at half its size by 2x2 means; an odd last row or column is left out."""
-    height, width = plane.shape
+def half(plane: npt.NDArray[Any], stacked: int = 1) -> npt.NDArray[Any]:
+    """Return the plane at half its size by 2x2 means; an odd last row or column is left out.
+
+    `plane` may be so many planes of one size, `stacked` one above the other: each is halved on its own.
+    """
+    rows, width = plane.shape
+    height = rows // stacked
     if (height | width) & 1:
-        plane = plane[: height & ~1 or 1, : width & ~1 or 1]
-    size = (width >> 1 or 1, height >> 1 or 1)
-    small: npt.NDArray[Any] = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+        height, width = height & ~1 or 1, width & ~1 or 1
+        plane = plane.reshape(stacked, rows // stacked, -1)[:, :height, :width].reshape(-1, width)
+    size = (width >> 1 or 1, stacked * (height >> 1 or 1))
+    small: npt.NDArray[Any] = cv2.resize(plane, size, None, 0, 0, cv2.INTER_AREA)
     return small
 
 
@@ -41,28 +46,38 @@ def halve(plane: npt.NDArray[Any], long_px: int) -> npt.NDArray[Any]:
 
 
 class Pyramid:
-    """One plane at its size and halved again and again, in full range; each is computed when first asked for.
+    """A plane at its size and halved again and again, in full range; each is computed when first asked for.
 
     Stretching limited to full range costs more than halving does, so it is done last, on what is wanted.
     """
 
-    __slots__ = ("_levels", "_long_px", "_shown", "_stretch")
+    __slots__ = ("_asked", "_levels", "_long_px", "_shown", "_stacked", "_stretch")
 
-    def __init__(self, plane: Plane, stretch: tuple[float, float] | None = None) -> None:
-        """Take a plane and the (scale, offset) that makes it full range; None if it is."""
+    def __init__(self, plane: Plane, stretch: tuple[float, float] | None = None, stacked: int = 1) -> None:
+        """Take a plane, or so many `stacked`, and the (scale, offset) to full range; None if they are."""
+        height, width = plane.shape
         self._levels = [plane]
-        self._long_px = max(plane.shape)
+        self._long_px: int = max(height // stacked, width)
         self._shown: dict[int, Plane] = {}
+        self._asked: dict[int, Plane] = {}
+        self._stacked = stacked
         self._stretch = stretch
 
     def at_most(self, long_px: int) -> Plane:
         """Return the plane halved until its long side is at most `long_px`, 0–255."""
-        # A halved side is rounded down, as a shift does; this runs for every frame many times.
+        # This runs for every frame many times.
+        plane = self._asked.get(long_px)
+        if plane is None:
+            plane = self._asked[long_px] = self._make(long_px)
+        return plane
+
+    def _make(self, long_px: int) -> Plane:
+        # A halved side is rounded down, as a shift does.
         levels, level = self._levels, 0
         while self._long_px >> level > long_px:
             level += 1
             if level == len(levels):
-                levels.append(half(levels[-1]))
+                levels.append(half(levels[-1], self._stacked))
         if self._stretch is None:
             return levels[level]
         if level not in self._shown:
@@ -89,7 +104,7 @@ class SmallFrame:
     full range: 0–255. The arrays are fresh for every frame: a detector may keep them.
     """
 
-    __slots__ = ("index", "luma", "time_s", "u", "v")
+    __slots__ = ("chroma", "index", "luma", "time_s")
 
     def __init__(
         self, index: int, time_s: float, luma_HW: Plane, u_hw: Plane, v_hw: Plane, *, limited: bool = False
@@ -100,8 +115,8 @@ class SmallFrame:
         self.time_s = time_s
         """presentation time on the source's clock; strictly rising"""
         self.luma = Pyramid(luma_HW, _STRETCH_LUMA if limited else None)
-        self.u = Pyramid(u_hw, _STRETCH_CHROMA if limited else None)
-        self.v = Pyramid(v_hw, _STRETCH_CHROMA if limited else None)
+        self.chroma = Pyramid(cv2.vconcat([u_hw, v_hw]), _STRETCH_CHROMA if limited else None, 2)
+        """u over v"""
 
     @property
     def luma_HW(self) -> Plane:
@@ -111,12 +126,14 @@ class SmallFrame:
     @property
     def u_hw(self) -> Plane:
         """The blue-difference chroma at its full small size."""
-        return self.u.whole
+        chroma = self.chroma.whole
+        return chroma[: len(chroma) // 2]
 
     @property
     def v_hw(self) -> Plane:
         """The red-difference chroma at its full small size."""
-        return self.v.whole
+        chroma = self.chroma.whole
+        return chroma[len(chroma) // 2 :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,9 @@ _Samples = npt.NDArray[Any]  # uint8 or uint16
 
 def read_plane(plane: VideoPlane, width: int, height: int, wide: bool) -> _Samples:
     """Return a view of the plane's samples, shape (height, width), without the padding of its lines."""
-    dtype = np.uint16 if wide else np.uint8
-    line = plane.line_size // np.dtype(dtype).itemsize
-    samples: _Samples = np.frombuffer(memoryview(plane), dtype)
-    return samples[: line * height].reshape(height, line)[:, :width]
+    if wide:
+        return np.ndarray((height, width), np.uint16, memoryview(plane), 0, (plane.line_size, 2))
+    return np.ndarray((height, width), np.uint8, memoryview(plane), 0, (plane.line_size, 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,18 @@ import numpy.typing as npt
 from curate.frames import Plane
 from filters.shots.planes import TinyFrame
 
-__all__ = ["Floats", "Warp", "correlation", "detail", "histogram", "level", "light", "upper_median", "warp"]
+__all__ = [
+    "Floats",
+    "Warp",
+    "contrast",
+    "correlation",
+    "detail",
+    "histogram",
+    "level",
+    "light",
+    "upper_median",
+    "warp",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -42,10 +53,16 @@ def histogram(plane: Plane) -> Floats:
     return np.asarray(counts / plane.size, np.float32)
 
 
+def contrast(plane: Plane) -> float:
+    """Return the standard deviation in gray levels."""
+    return float(cv2.meanStdDev(plane)[1][0, 0])
+
+
 def light(x_HW: Floats, y_HW: Floats) -> tuple[float, float]:
     """Return (correlation, what gain and offset leave): both about 1 and 0 for one scene in two lights."""
-    std_x, std_y = float(x_HW.std()), float(y_HW.std())
-    covariance = float(np.mean((x_HW - x_HW.mean()) * (y_HW - y_HW.mean())))
+    x_HW, y_HW = x_HW - x_HW.mean(), y_HW - y_HW.mean()
+    covariance = float(np.mean(x_HW * y_HW))
+    std_x, std_y = (float(np.sqrt(np.mean(z_HW * z_HW))) for z_HW in (x_HW, y_HW))
     # Gray levels of noise keep blank frames from correlating by chance.
     return (covariance + 1) / (std_x * std_y + 1), 1 - covariance**2 / (std_x**2 * std_y**2 + 1)
 

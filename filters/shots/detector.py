@@ -16,7 +16,7 @@ from curate.frames import Boundary, SmallFrame, Transition
 from curate.records import Options
 from filters.shots import gradual, hard
 from filters.shots.boundaries import Boundaries, Found
-from filters.shots.compare import Floats
+from filters.shots.compare import Floats, contrast
 from filters.shots.history import MARGIN, History
 from filters.shots.planes import TinyFrame, shrink
 from filters.shots.trees import load_judge, weights_digest
@@ -131,7 +131,7 @@ class ShotDetector:
         reach = 3 * (span.last - span.first) // 4
         end = max(found.end_frame + offset, centre - reach)
         start = min(found.start_frame + offset, centre + reach)
-        before, after = (_contrast(self._history.frame(i)) < _BLANK_STD for i in (end - 1, start))
+        before, after = (contrast(self._history.frame(i).tiny_hw) < _BLANK_STD for i in (end - 1, start))
         if before and after:
             # Nothing to be seen turns into nothing.
             return
@@ -144,17 +144,13 @@ class ShotDetector:
 
     def _fade_from(self, index: int, step: int, last: int) -> int:
         """Follow a slow fade from frame `index` away from the blank, as long as the contrast grows."""
-        here = _contrast(self._history.frame(index))
+        here = contrast(self._history.frame(index).tiny_hw)
         while index != last:
-            there = _contrast(self._history.frame(index + step))
+            there = contrast(self._history.frame(index + step).tiny_hw)
             if there < here * _DIMMER:
                 break
             index, here = index + step, there
         return index
-
-
-def _contrast(frame: TinyFrame) -> float:
-    return float(frame.tiny_hw.std())
 
 
 def _kind(features: Floats, blank: bool) -> Transition:

@@ -18,7 +18,17 @@ from functools import cache, lru_cache
 import cv2
 import numpy as np
 
-from filters.shots.compare import Floats, correlation, detail, histogram, level, light, upper_median, warp
+from filters.shots.compare import (
+    Floats,
+    contrast,
+    correlation,
+    detail,
+    histogram,
+    level,
+    light,
+    upper_median,
+    warp,
+)
 from filters.shots.planes import TinyFrame, luma_distance, tiny_distance
 
 __all__ = [
@@ -99,9 +109,10 @@ def straightness(net: float, path: float, peak: float) -> float:
 
 def ramp(span: Span) -> Ramp:
     """Describe the frames as mixtures of the span's ends; find where the mixing starts and ends."""
-    x = np.stack([np.concatenate((f.tiny_hw.ravel(), f.chroma_2hw.ravel())) for f in span.frames]).astype(
-        np.float32
-    )
+    luma_px = span.frames[0].tiny_hw.size
+    x = np.empty((len(span.frames), luma_px + span.frames[0].chroma_2hw.size), np.float32)
+    for row, frame in zip(x, span.frames, strict=True):
+        row[:luma_px], row[luma_px:] = frame.tiny_hw.ravel(), frame.chroma_2hw.ravel()
     first, last = span.first, span.last
     x -= x[first].copy()
     v = x[last]
@@ -165,14 +176,15 @@ def _ends(span: Span) -> list[float]:
     a, b, middle = frames[first], frames[last], frames[(first + last) // 2]
     x, y = a.small_HW.astype(np.float32), b.small_HW.astype(np.float32)
     same, left = light(x, y)
-    contrast = [float(f.tiny_hw.std()) for f in frames[first : last + 1]]
+    contrasts = [contrast(f.tiny_hw) for f in frames[first : last + 1]]
+    mean_x, mean_y = float(x.mean()), float(y.mean())
     sharp = [float(cv2.Laplacian(f.small_HW, cv2.CV_16S, ksize=3).std()) for f in (a, middle, b)]
     return [
         same, left,
-        level(min(contrast)) - level((contrast[0] + contrast[-1]) / 2),
+        level(min(contrasts)) - level((contrasts[0] + contrasts[-1]) / 2),
         level(sharp[1]) - level((sharp[0] + sharp[2]) / 2),
-        level(min(contrast[0], contrast[-1])), level(min(contrast)),
-        abs(float(x.mean() - y.mean())), max(float(x.mean()), float(y.mean())),
+        level(min(contrasts[0], contrasts[-1])), level(min(contrasts)),
+        abs(mean_x - mean_y), max(mean_x, mean_y),
         float(np.abs(histogram(a.small_HW) - histogram(b.small_HW)).sum()),
     ]  # fmt: skip
 

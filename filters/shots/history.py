@@ -6,6 +6,8 @@ frame: distances to its predecessor, and straightness over windows of several le
 
 from __future__ import annotations
 
+from math import inf
+
 from filters.shots.gradual import Span, half_frames, straightness
 from filters.shots.hard import Gap, reach_frames, stands_out
 from filters.shots.planes import TinyFrame, chroma_distance, luma_distance, tiny_distance
@@ -19,6 +21,8 @@ _MOST_HALF = 52
 _LEAST_STRAIGHT = 12.0
 """gray levels: straight net change below which no transition is looked for"""
 _FORGET_FRAMES = 64
+_ROUNDING = 1e-6
+"""gray levels: far above what sums of distances lose"""
 
 
 class History:
@@ -31,18 +35,11 @@ class History:
         self._tiny_gaps: list[float] = []
         self._path: list[float] = []
         self._straight: list[tuple[float, int]] = []
-
-    @property
-    def end(self) -> int:
-        """One past the newest frame."""
-        return self.start + len(self._frames)
-
-    @property
-    def fps(self) -> float:
-        """Frames a second, by the clock, of what is kept; 25 where that is a single frame."""
-        if len(self._frames) < 2:
-            return 25.0
-        return (len(self._frames) - 1) / max(1e-6, self._frames[-1].time_s - self._frames[0].time_s)
+        self._net_less_path: dict[int, float] = {}
+        self.end = 0
+        """one past the newest frame"""
+        self.fps = 25.0
+        """frames a second, by the clock, of what is kept; 25 where that is a single frame"""
 
     def append(self, frame: TinyFrame) -> None:
         """Take the next frame."""
@@ -57,6 +54,8 @@ class History:
         self._gaps.append(gap)
         self._tiny_gaps.append(tiny)
         self._path.append(path)
+        self.end += 1
+        self._clock()
 
     def forget(self, before: int) -> None:
         """Drop frames before index `before`, now and then."""
@@ -69,6 +68,12 @@ class History:
         del self._path[:surplus]
         del self._straight[:surplus]
         self.start = before
+        self._clock()
+
+    def _clock(self) -> None:
+        frames = self._frames
+        if len(frames) > 1:
+            self.fps = (len(frames) - 1) / max(1e-6, frames[-1].time_s - frames[0].time_s)
 
     def frame(self, index: int) -> TinyFrame:
         """Return the frame `index`, or the nearest that is kept."""
@@ -94,19 +99,29 @@ class History:
         )
 
     def measure(self, centre: int, halves: tuple[int, ...]) -> None:
-        """Compute the straightness about frame `centre`; call for every frame in turn."""
+        """Compute the straightness about frame `centre`; call for every frame in turn.
+
+        Below what a transition needs it counts as 0. Most windows are dismissed by what their net change can
+        be at most: that of an earlier window, and what has come in at either end since (triangle inequality).
+        """
         i, best = centre - self.start, (0.0, 0)
+        paths, earlier = self._path, self._net_less_path
         for half in halves:
             a, b = i - half, i + half
-            if a < 0 or b >= len(self._frames):
+            if a < 0 or b >= len(paths):
                 break
-            path = self._path[b] - self._path[a]
-            # Net change is at most the path.
-            if path < max(_LEAST_STRAIGHT, best[0]):
+            path = paths[b] - paths[a]
+            least = max(_LEAST_STRAIGHT, best[0])
+            net_most = min(path, earlier.get(half, inf) + paths[a] + paths[b] + _ROUNDING)
+            if net_most < least or straightness(net_most, path, 0.0) < least:
+                continue
+            peak = max(self._tiny_gaps[a + 1 : b + 1])
+            if straightness(path, path, peak) < least:
                 continue
             net = tiny_distance(self._frames[a], self._frames[b])
-            value = straightness(net, path, max(self._tiny_gaps[a + 1 : b + 1]))
-            if value > best[0]:
+            earlier[half] = net - paths[a] - paths[b]
+            value = straightness(net, path, peak)
+            if value >= _LEAST_STRAIGHT and value > best[0]:
                 best = (value, half)
         self._straight.append(best)
 

@@ -37,7 +37,7 @@ class TinyFrame:
 def shrink(frame: SmallFrame, like: TinyFrame | None) -> TinyFrame:
     """Return the planes of `frame`; sizes follow `like` where a stream changes its resolution."""
     small = frame.luma.at_most(SMALL_PX)
-    chroma = cast(Plane, cv2.vconcat([frame.u.at_most(TINY_PX), frame.v.at_most(TINY_PX)]))
+    chroma = frame.chroma.at_most(TINY_PX)
     if like is not None and small.shape != like.small_HW.shape:
         small, chroma = _resized(small, like.small_HW), _resized(chroma, like.chroma_2hw)
         return TinyFrame(frame.index, frame.time_s, small, cast(Plane, halve(small, TINY_PX)), chroma)
