@@ -6,7 +6,7 @@ Full-size RGB is never made for them. Implementations live in `filters` and are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -17,7 +17,18 @@ import pyarrow as pa
 
 from curate.records import Options, Row
 
-__all__ = ["Boundary", "Detector", "Plane", "Pyramid", "Signal", "SmallFrame", "Transition", "half", "halve"]
+__all__ = [
+    "Boundary",
+    "Detector",
+    "NativeLuma",
+    "Plane",
+    "Pyramid",
+    "Signal",
+    "SmallFrame",
+    "Transition",
+    "half",
+    "halve",
+]
 
 Plane = npt.NDArray[np.uint8]
 Transition = Literal["hard", "dissolve", "fade", "wipe"]
@@ -96,6 +107,18 @@ _STRETCH_LUMA = (255 / 219, -16 * 255 / 219)
 _STRETCH_CHROMA = (255 / 224, 128 - 128 * 255 / 224)
 
 
+@dataclass(frozen=True, slots=True)
+class NativeLuma:
+    """The decoder's luma at its full size, before anything was halved, stretched or turned."""
+
+    samples_HW: npt.NDArray[Any]
+    """uint8 or uint16, rows as they are stored: a view of the decoder's memory, to be copied if kept"""
+    scale: float
+    """levels of 255 that one step of a sample is worth"""
+    black: float
+    """the sample that is level 0: 16 in 8 bit of limited range"""
+
+
 class SmallFrame:
     """One decoded frame, shrunk by halving until its long side is at most 320 px.
 
@@ -104,12 +127,20 @@ class SmallFrame:
     full range: 0–255. The arrays are fresh for every frame: a detector may keep them.
     """
 
-    __slots__ = ("chroma", "index", "luma", "time_s")
+    __slots__ = ("_native", "chroma", "index", "luma", "time_s")
 
     def __init__(
-        self, index: int, time_s: float, luma_HW: Plane, u_hw: Plane, v_hw: Plane, *, limited: bool = False
+        self,
+        index: int,
+        time_s: float,
+        luma_HW: Plane,
+        u_hw: Plane,
+        v_hw: Plane,
+        *,
+        limited: bool = False,
+        native: Callable[[], NativeLuma] | None = None,
     ) -> None:
-        """Take the planes; `limited` says that they are in limited range."""
+        """Take the planes; `limited` says that they are in limited range, `native` gives the full size."""
         self.index = index
         """counted from 0 in display order over the decodable frames"""
         self.time_s = time_s
@@ -117,6 +148,17 @@ class SmallFrame:
         self.luma = Pyramid(luma_HW, _STRETCH_LUMA if limited else None)
         self.chroma = Pyramid(cv2.vconcat([u_hw, v_hw]), _STRETCH_CHROMA if limited else None, 2)
         """u over v"""
+        self._native = native
+
+    def native_luma(self) -> NativeLuma | None:
+        """Return the luma at full size; None where the frame was made of small planes.
+
+        Costs nothing until it is asked for, and reads in place: look at a part of a frame now and then. It can
+        be had only while the frame is pushed: kept frames don't keep full-size pictures.
+
+        Raises RuntimeError once the next frame has been made.
+        """
+        return None if self._native is None else self._native()
 
     @property
     def luma_HW(self) -> Plane:

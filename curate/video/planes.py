@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import av
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from curate.frames import Plane, SmallFrame, halve
+from curate.frames import NativeLuma, Plane, SmallFrame, halve
 from curate.video.geometry import Orientation
 
 __all__ = ["Shrinker", "read_plane"]
@@ -70,6 +71,7 @@ class Shrinker:
         self._range = -1
         self._layout = _Layout(False, 8, False, False)
         self._reformatter = VideoReformatter()
+        self._latest: tuple[int, av.VideoFrame, _Layout] | None = None
 
     def small(self, picture: av.VideoFrame, index: int, time_s: float) -> SmallFrame:
         """Return the frame shrunk, turned as it is shown."""
@@ -92,7 +94,10 @@ class Shrinker:
             u = v = np.full((height, width), 128, np.uint8)
         if self._orientation != _UPRIGHT:
             luma, u, v = (self._orientation.apply(plane) for plane in (luma, u, v))
-        return SmallFrame(index, time_s, luma, u, v, limited=layout.limited)
+        # The frame gets no hold of the picture: detectors keep frames, and would keep full-size memory too.
+        self._latest = (index, picture, layout)
+        native = partial(self._native, index)
+        return SmallFrame(index, time_s, luma, u, v, limited=layout.limited, native=native)
 
     def jpeg(self, picture: av.VideoFrame, width_px: int, height_px: int, quality: int) -> bytes:
         """Return a JPEG of the given display size: oriented, square pixels, full-range BT.601 (JFIF)."""
@@ -112,6 +117,18 @@ class Shrinker:
         if not done:
             raise RuntimeError(f"OpenCV wrote no JPEG of {width_px}x{height_px} px")
         return bytes(data)
+
+    def _native(self, index: int) -> NativeLuma:
+        """Return the full-size luma of the frame last made small."""
+        if self._latest is None or self._latest[0] != index:
+            raise RuntimeError(f"the full-size luma of frame {index} is gone: ask while the frame is pushed")
+        _, picture, layout = self._latest
+        plane = picture.planes[0]
+        samples = read_plane(plane, plane.width, plane.height, layout.bits > 8)
+        step = 2.0 ** (layout.bits - 8)
+        if layout.limited:
+            return NativeLuma(samples, 255 / 219 / step, 16 * step)
+        return NativeLuma(samples, 1 / step, 0.0)
 
     def _layout_of(self, picture: av.VideoFrame) -> _Layout:
         name, color_range = picture.format.name, picture.color_range

@@ -1,0 +1,38 @@
+"""Noise of the luma at full size: what is left of the flattest parts when their structure is taken away."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from filters.tiles import Tiles
+
+__all__ = ["noise_sigma"]
+
+_BLOCK_PX = 8
+# The share of the blocks that hold little but noise in nearly any picture.
+_FLAT = 0.2
+
+
+def noise_sigma(tiles: Tiles) -> float | None:
+    """Return the standard deviation of the noise, in levels of 255; None of no tile.
+
+    Immerkær, "Fast Noise Variance Estimation" (CVIU 64, 1996): the mean absolute response to the mask
+    (1 -2 1; -2 4 -2; 1 -2 1), times sqrt(pi / 2) / 6, blind to planes and straight edges along the axes. Here
+    of blocks of 8 x 8 px, of which the 20th percentile is taken: texture fills the others. Exact for
+    white noise on flat ground but for a tenth less by the percentile; noise that a codec or scaler has
+    smeared over neighbours counts less than it is.
+    """
+    count, rows, columns = tiles.samples_NHW.shape
+    if count == 0:
+        return None
+    step = tiles.samples_NHW[:, 2:] + tiles.samples_NHW[:, :-2] - 2 * tiles.samples_NHW[:, 1:-1]
+    laplacian = step[:, :, 2:] + step[:, :, :-2] - 2 * step[:, :, 1:-1]
+    size = np.abs(laplacian).reshape(-1, columns - 2)
+    sums = cv2.boxFilter(size, cv2.CV_32F, (_BLOCK_PX, _BLOCK_PX), anchor=(0, 0), normalize=False)
+    blocks = np.asarray(sums).reshape(count, rows - 2, columns - 2)
+    blocks = blocks[:, : rows - 2 - _BLOCK_PX : _BLOCK_PX, : columns - 2 - _BLOCK_PX : _BLOCK_PX].ravel()
+    flat = float(np.partition(blocks, int(_FLAT * blocks.size))[int(_FLAT * blocks.size)])
+    return math.sqrt(math.pi / 2) / 6 * flat / _BLOCK_PX**2 * tiles.scale
