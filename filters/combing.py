@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from curate.frames import NativeLuma
-from filters.tiles import as_samples
+from filters.tiles import as_bytes
 
 __all__ = ["combing", "is_combed"]
 
@@ -28,10 +29,10 @@ def combing(native: NativeLuma) -> float | None:
     height, width = native.samples_HW.shape
     if height < _RUN + 3:
         return None
-    samples, scale = as_samples(native, native.samples_HW[:, :: max(1, width // _COLUMNS)])
-    steps = samples[1:] - samples[:-1]
-    least = np.int16(max(1, round(_TEETH / scale)))
-    up, down = steps >= least, steps <= -least
+    samples, scale = as_bytes(native, native.samples_HW[:, :: max(1, width // _COLUMNS)])
+    least = max(1, round(_TEETH / scale))
+    up = cv2.subtract(samples[1:], samples[:-1]) >= least
+    down = cv2.subtract(samples[:-1], samples[1:]) >= least
     turns = (up[1:] & down[:-1]) | (down[1:] & up[:-1])
     run = turns[: len(turns) - _RUN + 2].copy()
     for later in range(1, _RUN - 1):
