@@ -16,10 +16,9 @@ import numpy.typing as npt
 
 from curate.frames import Plane
 
-__all__ = ["Strokes", "Verdict", "find_strokes", "overlay_share", "text_bands"]
+__all__ = ["Cells", "Strokes", "Verdict", "find_strokes", "has_text", "moving_cells", "overlay_share"]
 
-Mask = npt.NDArray[np.uint8]
-"""0 and 1"""
+Cells = npt.NDArray[np.bool_]
 Verdict = bool | None
 """None: the picture around it doesn't move, so it can't be told"""
 
@@ -27,7 +26,7 @@ Verdict = bool | None
 _EDGE = 24
 _CELLS = 40
 # Levels by which a cell's mean changes where something moves, and the share of the cells around that must.
-_CHANGE, _AROUND = 4, 0.6
+_CHANGE, _AROUND = 8, 0.6
 # The share of the frames in which a lasting stroke may be missing: white on white.
 _DROWNED = 0.2
 # An overlay's cell is a tenth strokes. A line over more of the height than this is an edge of a bar or frame.
@@ -44,13 +43,9 @@ class Strokes:
     """Where luma rises and falls to the right, a bit a pixel; and the mean luma of each cell."""
 
     bits: npt.NDArray[np.uint8]
+    """shape (2, H, W / 8): rising and falling"""
     shape: tuple[int, int]
     cells: Plane
-
-    def masks(self) -> Mask:
-        """Return rising and falling edges, shape (2, H, W)."""
-        height, width = self.shape
-        return np.unpackbits(self.bits, count=2 * height * width).reshape(2, height, width)
 
 
 def find_strokes(luma_HW: Plane) -> Strokes:
@@ -59,75 +54,80 @@ def find_strokes(luma_HW: Plane) -> Strokes:
     edges = np.zeros((2, height, width), bool)
     if width > 2:
         left, right = luma_HW[:, :-2], luma_HW[:, 2:]
-        edges[0, :, 1:-1] = cv2.subtract(right, left) >= _EDGE
-        edges[1, :, 1:-1] = cv2.subtract(left, right) >= _EDGE
+        np.greater_equal(cv2.subtract(right, left), _EDGE, out=edges[0, :, 1:-1])
+        np.greater_equal(cv2.subtract(left, right), _EDGE, out=edges[1, :, 1:-1])
     side = _cell_px(luma_HW.shape)
     size = (max(1, width // side), max(1, height // side))
     cells = cv2.resize(luma_HW[: size[1] * side, : size[0] * side], size, interpolation=cv2.INTER_AREA)
-    return Strokes(np.packbits(edges), (height, width), np.asarray(cells))
+    return Strokes(np.packbits(edges, axis=-1), (height, width), np.asarray(cells))
 
 
-def overlay_share(frames: Sequence[Strokes]) -> float | None:
+def moving_cells(frames: Sequence[Strokes]) -> Cells:
+    """Return the cells whose mean luma differs by 8 levels or more over the frames (10th to 90th percentile)."""
+    means = np.stack([frame.cells for frame in frames])
+    low, high = np.percentile(means, (10, 90), axis=0)
+    return np.asarray(high - low >= _CHANGE)
+
+
+def overlay_share(frames: Sequence[Strokes], moving: Cells) -> float | None:
     """Return the share of the picture in cells of strokes that last while all around them moves, 0 to 1.
 
     `frames` are of one size. None of fewer than four, and where strokes last in a picture that stands still.
-    Overlays found as what a temporal minimum of the gradient leaves: Dekel, Rubinstein, Liu and Freeman, "On
-    the Effectiveness of Visible Watermarks" (CVPR 2017), who take the median over many pictures; here signed
-    edges that at least four fifths of the frames share.
+    After Dekel, Rubinstein, Liu and Freeman, "On the Effectiveness of Visible Watermarks" (CVPR 2017), who find
+    a watermark as the median of the gradients of many pictures; here as signed edges that at least four fifths of
+    the frames share.
     """
     if len(frames) < 4:
         return None
-    counts = np.zeros((2, *frames[0].shape), np.uint16)
+    frames = frames[:255]  # fits the counts
+    height, width = frames[0].shape
+    counts = np.zeros((2, height, width), np.uint8)
     for frame in frames:
-        counts += frame.masks()
-    lasting = (counts >= np.ceil((1 - _DROWNED) * len(frames))).astype(np.uint8)
-    lasting[:, :, lasting.mean(axis=1).max(axis=0) > _LINE] = 0
-    cells = _cell_means(lasting.max(axis=0), frames[0]) >= _CELL_STROKES
-    means = np.stack([frame.cells for frame in frames])
-    # A cell moves where its mean differs in more than a frame or two.
-    spread = np.percentile(means, 90, axis=0) - np.percentile(means, 10, axis=0)
-    found, open_ = 0, 0
+        counts += np.unpackbits(frame.bits, axis=-1, count=width)
+    lasting = counts >= np.ceil((1 - _DROWNED) * len(frames))
+    lasting[:, :, lasting.mean(axis=1).max(axis=0) > _LINE] = False
+    cells = _cell_means(lasting[0] | lasting[1], frames[0]) >= _CELL_STROKES
+    found, unclear = 0, 0
     for part in _parts(cells):
-        if _changes_around(part, cells, spread >= 2 * _CHANGE):
+        if _moves_around(part, cells, moving):
             found += int(part.sum())
         else:
-            open_ += int(part.sum())
-    if open_ > found and np.mean(spread[~cells] >= 2 * _CHANGE if not cells.all() else 0) < _AROUND:
-        return None
-    return found / cells.size
+            unclear += int(part.sum())
+    return None if unclear > found else found / cells.size
 
 
-def text_bands(before: Strokes, after: Strokes) -> Verdict:
-    """Return whether a line of text stands at the bottom or the top of both frames while the picture moves.
+def has_text(before: Strokes, after: Strokes, moving: Cells) -> Verdict:
+    """Return whether a line of text stands at the bottom or the top of two frames, half a second apart.
 
     A line of text is where windows of three cells by half a cell are dense with rising and falling edges alike
     that stay, over a seventh of the width, in the lowest 36 or the uppermost 25 % of the height. Density of
     horizontal gradients as the mark of text: Wolf and Jolion, "Extraction and recognition of artificial text in
-    multimedia documents" (Pattern Analysis and Applications 6, 2003).
+    multimedia documents" (Pattern Analysis and Applications 6, 2003). None where the picture around stands still.
     """
     height, width = before.shape
     side = _cell_px(before.shape)
     window = (round(_WINDOW[0] * side) | 1, round(_WINDOW[1] * side) | 1)
-    stay = before.masks() & after.masks()
-    stay[:, int(_TOP * height) : int((1 - _BOTTOM) * height)] = 0
-    dense = [
-        cv2.boxFilter(plane, cv2.CV_16U, window, normalize=False) >= _DENSITY * window[0] * window[1]
-        for plane in stay
-    ]
-    text = (dense[0] & dense[1]).astype(np.uint8)
-    rows = text.sum(axis=1) >= _TEXT_WIDTH * width
-    if np.count_nonzero(rows) < max(2, side // 3):
+    text = np.zeros(before.shape, bool)
+    for strip in (slice(0, int(_TOP * height)), slice(int((1 - _BOTTOM) * height), height)):
+        stay = before.bits[:, strip] & after.bits[:, strip]
+        if not stay.size or int(np.bitwise_count(stay).sum()) < _DENSITY * _TEXT_WIDTH * width * side:
+            continue
+        rising, falling = np.unpackbits(stay, axis=-1, count=width)
+        least = _DENSITY * window[0] * window[1]
+        dense = [cv2.boxFilter(mask, cv2.CV_16U, window, normalize=False) > least for mask in (rising, falling)]
+        np.logical_and(*dense, out=text[strip])
+        text[strip][np.count_nonzero(text[strip], axis=1) < _TEXT_WIDTH * width] = False
+    if not text.any():
         return False
-    text[~rows] = 0
     cells = _cell_means(text, before) > 0.25
-    return True if _changes_around(cells, cells, cv2.absdiff(before.cells, after.cells) >= _CHANGE) else None
+    return True if _moves_around(cells, cells, moving) else None
 
 
 def _cell_px(shape: tuple[int, ...]) -> int:
     return max(2, round(max(shape) / _CELLS))
 
 
-def _cell_means(mask_HW: Mask, like: Strokes) -> npt.NDArray[np.float64]:
+def _cell_means(mask_HW: Cells, like: Strokes) -> npt.NDArray[np.float64]:
     side = _cell_px(like.shape)
     rows, columns = like.cells.shape
     whole = mask_HW[: rows * side, : columns * side]
@@ -135,16 +135,16 @@ def _cell_means(mask_HW: Mask, like: Strokes) -> npt.NDArray[np.float64]:
     return means
 
 
-def _parts(cells: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
+def _parts(cells: Cells) -> list[Cells]:
     """Return the connected parts of a mask of cells."""
     count, labels = cv2.connectedComponents(cells.astype(np.uint8), connectivity=8)
     return [np.asarray(labels == label) for label in range(1, count)]
 
 
-def _changes_around(
-    part: npt.NDArray[np.bool_], taken: npt.NDArray[np.bool_], changes: npt.NDArray[np.bool_]
+def _moves_around(
+    part: Cells, taken: Cells, moving: Cells
 ) -> bool:
-    """Return whether most of the cells that surround a part, two deep, change."""
+    """Return whether most of the cells that surround a part, two deep, move."""
     grown = cv2.dilate(part.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-    around = changes[grown & ~taken]
+    around = moving[grown & ~taken]
     return bool(around.size and around.mean() >= _AROUND)
