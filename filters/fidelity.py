@@ -81,9 +81,9 @@ class FidelitySignal:
         if native is None:
             return
         tiles = lively_tiles(native)
-        measured = _Measured(
-            noise_sigma(tiles), native_sharpness(tiles), grid_steps(tiles), combing(native)
-        )
+        noise = noise_sigma(tiles)
+        combed = combing(native, noise or 0.0)
+        measured = _Measured(noise, native_sharpness(tiles), grid_steps(tiles), combed)
         self._frames.add(frame.index, frame.index, measured)
 
     def summary(self, start_frame: int, end_frame: int) -> Row:

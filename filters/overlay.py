@@ -66,14 +66,14 @@ class OverlaySignal:
         frames = [frame for _, frame in entries]
         if len({frame.shape for frame in frames}) != 1:
             return {"overlay_area": None, "subtitle_band": None}
-        moving = moving_cells(frames)
-        texts = [
-            has_text(before, after, moving)
+        pairs = [
+            (before, after)
             for (first, before), (again, after) in pairwise(entries)
             if first and not again
         ]
+        texts = [has_text(pairs, index) for index in range(len(pairs))]
         return {
-            "overlay_area": overlay_share(frames, moving),
+            "overlay_area": overlay_share(frames, moving_cells(frames)),
             "subtitle_band": mean([float(text) for text in texts if text is not None]),
         }
 

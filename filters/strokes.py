@@ -20,7 +20,7 @@ __all__ = ["Cells", "Strokes", "Verdict", "find_strokes", "has_text", "moving_ce
 
 Cells = npt.NDArray[np.bool_]
 Verdict = bool | None
-"""None: the picture around it doesn't move, so it can't be told"""
+"""None: it can't be told"""
 
 # Levels of 255 between the pixels on both sides of a stroke's edge.
 _EDGE = 24
@@ -36,6 +36,9 @@ _CELL_STROKES, _LINE = 0.1, 0.6
 _DENSITY, _WINDOW = 0.07, (3, 0.6)
 _TEXT_WIDTH = 0.15
 _BOTTOM, _TOP = 0.36, 0.25
+_TEXT_HEIGHT, _AROUND_TEXT = 0.2, 0.4
+# The share of the strokes that stay in a picture that stands still.
+_STILL = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,10 @@ def moving_cells(frames: Sequence[Strokes]) -> Cells:
 def overlay_share(frames: Sequence[Strokes], moving: Cells) -> float | None:
     """Return the share of the picture in cells of strokes that last while all around them moves, 0 to 1.
 
-    `frames` are of one size. None of fewer than four, and where strokes last in a picture that stands still.
-    After Dekel, Rubinstein, Liu and Freeman, "On the Effectiveness of Visible Watermarks" (CVPR 2017), who find
-    a watermark as the median of the gradients of many pictures; here as signed edges that at least four fifths of
-    the frames share.
+    `frames` are of one size. None of fewer than four, and where more than a third of the strokes last: the
+    picture stands still. After Dekel, Rubinstein, Liu and Freeman, "On the Effectiveness of Visible Watermarks"
+    (CVPR 2017), who find a watermark as the median of the gradients of many pictures; here as signed edges that
+    at least four fifths of the frames share.
     """
     if len(frames) < 4:
         return None
@@ -85,42 +88,77 @@ def overlay_share(frames: Sequence[Strokes], moving: Cells) -> float | None:
     for frame in frames:
         counts += np.unpackbits(frame.bits, axis=-1, count=width)
     lasting = counts >= np.ceil((1 - _DROWNED) * len(frames))
+    if np.count_nonzero(lasting) > _STILL * int(counts.sum(dtype=np.int64)) / len(frames):
+        return None
     lasting[:, :, lasting.mean(axis=1).max(axis=0) > _LINE] = False
     cells = _cell_means(lasting[0] | lasting[1], frames[0]) >= _CELL_STROKES
-    found, unclear = 0, 0
-    for part in _parts(cells):
-        if _moves_around(part, cells, moving):
-            found += int(part.sum())
-        else:
-            unclear += int(part.sum())
-    return None if unclear > found else found / cells.size
+    return sum(int(part.sum()) for part in _parts(cells) if _moves_around(part, cells, moving)) / cells.size
 
 
-def has_text(before: Strokes, after: Strokes, moving: Cells) -> Verdict:
-    """Return whether a line of text stands at the bottom or the top of two frames, half a second apart.
+def has_text(pairs: Sequence[tuple[Strokes, Strokes]], index: int) -> Verdict:
+    """Return whether a line of text stands at the bottom or the top of the frames of a pair, half a second apart.
 
     A line of text is where windows of three cells by half a cell are dense with rising and falling edges alike
-    that stay, over a seventh of the width, in the lowest 36 or the uppermost 25 % of the height. Density of
-    horizontal gradients as the mark of text: Wolf and Jolion, "Extraction and recognition of artificial text in
-    multimedia documents" (Pattern Analysis and Applications 6, 2003). None where the picture around stands still.
+    that stay, over a seventh of the width, with little above and below, in the lowest 36 or the uppermost 25 % of
+    the height. Density of horizontal gradients as the mark of text: Wolf and Jolion, "Extraction and recognition
+    of artificial text in multimedia documents" (Pattern Analysis and Applications 6, 2003). It must stay while
+    most other strokes move on; or, where these stand still, be gone from another pair. None where neither can be
+    seen: a fence before a fixed camera looks the same.
     """
-    height, width = before.shape
-    side = _cell_px(before.shape)
-    window = (round(_WINDOW[0] * side) | 1, round(_WINDOW[1] * side) | 1)
-    text = np.zeros(before.shape, bool)
-    for strip in (slice(0, int(_TOP * height)), slice(int((1 - _BOTTOM) * height), height)):
-        stay = before.bits[:, strip] & after.bits[:, strip]
-        if not stay.size or int(np.bitwise_count(stay).sum()) < _DENSITY * _TEXT_WIDTH * width * side:
+    before, after = pairs[index]
+    height = before.shape[0]
+    stay = before.bits & after.bits
+    for strip in (slice(int((1 - _BOTTOM) * height), height), slice(0, int(_TOP * height))):
+        rows = _text_rows(stay[:, strip], before.shape)
+        if rows is None:
             continue
-        rising, falling = np.unpackbits(stay, axis=-1, count=width)
-        least = _DENSITY * window[0] * window[1]
-        dense = [cv2.boxFilter(mask, cv2.CV_16U, window, normalize=False) > least for mask in (rising, falling)]
-        np.logical_and(*dense, out=text[strip])
-        text[strip][np.count_nonzero(text[strip], axis=1) < _TEXT_WIDTH * width] = False
-    if not text.any():
-        return False
-    cells = _cell_means(text, before) > 0.25
-    return True if _moves_around(cells, cells, moving) else None
+        band = slice(strip.start + rows.start, strip.start + rows.stop)
+        text = stay[:, band]
+        kept = _count(stay) - _count(text)
+        usual = (_count(before.bits) + _count(after.bits)) / 2 - (
+            _count(before.bits[:, band]) + _count(after.bits[:, band])
+        ) / 2
+        if kept <= _STILL * usual:
+            return True
+        others = [one.bits[:, band] & text for n, (one, _) in enumerate(pairs) if n != index]
+        return True if any(_count(other) < 0.5 * _count(text) for other in others) else None
+    return False
+
+
+def _text_rows(stay: npt.NDArray[np.uint8], shape: tuple[int, int]) -> slice | None:
+    """Return the rows of the line of text in a strip, the widest if there are several."""
+    width, side = shape[1], _cell_px(shape)
+    window = (round(_WINDOW[0] * side) | 1, round(_WINDOW[1] * side) | 1)
+    if not stay.size or _count(stay) < _DENSITY * _TEXT_WIDTH * width * side:
+        return None
+    masks = np.unpackbits(stay, axis=-1, count=width)
+    least = _DENSITY * window[0] * window[1]
+    rising, falling = (
+        cv2.boxFilter(mask, cv2.CV_16U, window, normalize=False, borderType=cv2.BORDER_CONSTANT) > least
+        for mask in masks
+    )
+    dense = rising & falling
+    wide = np.count_nonzero(dense, axis=1)
+    if wide.size == 0 or wide.max() < _TEXT_WIDTH * width:
+        return None
+    middle = int(wide.argmax())
+    low, high = middle, middle + 1
+    while low > 0 and wide[low - 1] >= wide[middle] / 3:
+        low -= 1
+    while high < len(wide) and wide[high] >= wide[middle] / 3:
+        high += 1
+    columns = dense[low:high].any(axis=0)
+    strokes = masks.max(axis=0)[:, columns].mean(axis=1)
+    # Windows reach half their height beyond the text, which a gap as high surrounds.
+    inside, gap = strokes[low:high].mean(), window[1]
+    around = [part for part in (strokes[max(0, low - gap) : low], strokes[high : high + gap]) if part.size]
+    if high - low > _TEXT_HEIGHT * shape[0] or any(part.mean() > _AROUND_TEXT * inside for part in around):
+        return None
+    return slice(low, high)
+
+
+def _count(bits: npt.NDArray[np.uint8]) -> int:
+    return int(np.bitwise_count(bits).sum())
 
 
 def _cell_px(shape: tuple[int, ...]) -> int:
