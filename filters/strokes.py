@@ -33,12 +33,14 @@ _DROWNED = 0.2
 _CELL_STROKES, _LINE = 0.1, 0.6
 # Text: the share of a window that is strokes, the window's sides in cells, the share of the width it fills,
 # and where it lies.
-_DENSITY, _WINDOW = 0.07, (3, 0.6)
-_TEXT_WIDTH = 0.15
+_DENSITY, _WINDOW = 0.1, (3, 0.6)
+_TEXT_WIDTH = 0.2
 _BOTTOM, _TOP = 0.36, 0.25
 _TEXT_HEIGHT, _AROUND_TEXT = 0.2, 0.4
-# The share of the strokes that stay in a picture that stands still.
+# The share of the strokes that stay for half a second in a picture that stands still.
 _STILL = 0.35
+# In a clip where the camera stands still, more strokes last, or more of them where little moves.
+_MOST_LASTING, _CLEAR = 0.25, 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,8 @@ def moving_cells(frames: Sequence[Strokes]) -> Cells:
 def overlay_share(frames: Sequence[Strokes], moving: Cells) -> float | None:
     """Return the share of the picture in cells of strokes that last while all around them moves, 0 to 1.
 
-    `frames` are of one size. None of fewer than four, and where more than a third of the strokes last: the
-    picture stands still. After Dekel, Rubinstein, Liu and Freeman, "On the Effectiveness of Visible Watermarks"
+    `frames` are of one size. None of fewer than four, and where the picture stands still: more than a quarter of
+    its strokes last, or less than 70 % of their cells have movement around. After Dekel, Rubinstein, Liu and Freeman, "On the Effectiveness of Visible Watermarks"
     (CVPR 2017), who find a watermark as the median of the gradients of many pictures; here as signed edges that
     at least four fifths of the frames share.
     """
@@ -88,18 +90,19 @@ def overlay_share(frames: Sequence[Strokes], moving: Cells) -> float | None:
     for frame in frames:
         counts += np.unpackbits(frame.bits, axis=-1, count=width)
     lasting = counts >= np.ceil((1 - _DROWNED) * len(frames))
-    if np.count_nonzero(lasting) > _STILL * int(counts.sum(dtype=np.int64)) / len(frames):
+    if np.count_nonzero(lasting) > _MOST_LASTING * int(counts.sum(dtype=np.int64)) / len(frames):
         return None
     lasting[:, :, lasting.mean(axis=1).max(axis=0) > _LINE] = False
     cells = _cell_means(lasting[0] | lasting[1], frames[0]) >= _CELL_STROKES
-    return sum(int(part.sum()) for part in _parts(cells) if _moves_around(part, cells, moving)) / cells.size
+    laid_over = sum(int(part.sum()) for part in _parts(cells) if _moves_around(part, cells, moving))
+    return None if laid_over < _CLEAR * np.count_nonzero(cells) else laid_over / cells.size
 
 
 def has_text(pairs: Sequence[tuple[Strokes, Strokes]], index: int) -> Verdict:
     """Return whether a line of text stands at the bottom or the top of the frames of a pair, half a second apart.
 
     A line of text is where windows of three cells by half a cell are dense with rising and falling edges alike
-    that stay, over a seventh of the width, with little above and below, in the lowest 36 or the uppermost 25 % of
+    that stay, over a fifth of the width, with little above and below, in the lowest 36 or the uppermost 25 % of
     the height. Density of horizontal gradients as the mark of text: Wolf and Jolion, "Extraction and recognition
     of artificial text in multimedia documents" (Pattern Analysis and Applications 6, 2003). It must stay while
     most other strokes move on; or, where these stand still, be gone from another pair. None where neither can be
