@@ -59,5 +59,5 @@ format: setup
 
 requirements: setup
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 pyproject.toml --group dev \
-		--extra decord --extra scenedetect --extra ray --extra clip --extra text --extra plots --override requirements/overrides.txt \
+		--extra decord --extra scenedetect --extra ray --extra clip --extra scores --extra plots --override requirements/overrides.txt \
 		--no-annotate --no-header -o requirements/dev.txt

@@ -111,7 +111,7 @@ class PerceptualHash(Stage):
             column(
                 "phash",
                 pa.list_(pa.binary(HASH_BYTES * len(VIEWS))),
-                doc="PDQ of each sample: whole, middle 93 %, middle 87 % of each side; null of a plain picture",
+                doc="PDQ of each sample: whole, middle 93 %, middle 87 % of its sides; null of a plain one",
             ),
             column(
                 "phash_blocks",

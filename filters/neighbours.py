@@ -1,0 +1,174 @@
+"""Which samples of a run may show the same picture: those that share a key, found by sorting.
+
+Locality-sensitive hashing by bands (Indyk and Motwani, STOC 1998): two samples are compared when one of
+several keys of 24 bits is equal in both. Windows of a picture give keys (signs of the DCT of six overlapping
+halves of its block means), so that a logo in one corner leaves the keys of the other half as they were; and
+triples of rows of PDQ hashes, for cropped views. No training, no random numbers, no threads: the same pairs
+on every machine, in any order of the input.
+
+Linear: a query meets at most `bucket` entries of its key, the best-ranked clips first. Memory: one key's
+table (0.2 GB) and a chunk of pairs beside the hashes themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from filters.phash import BLOCKS, MIRRORED, VIEWS
+
+__all__ = ["KEY_BITS", "Samples", "colliding", "hamming", "near_samples", "row_keys", "window_keys"]
+
+Ints = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint32]
+
+KEY_BITS: Final = 24
+_NO_KEY: Final = np.uint32(1 << KEY_BITS)
+_CHUNK: Final = 1 << 22
+"""pairs or samples at a time"""
+
+_WINDOWS: Final = ((0, 8, 0, 4), (0, 8, 4, 8), (0, 4, 0, 8), (4, 8, 0, 8), (2, 6, 0, 8), (0, 8, 2, 6))
+"""first and last row, first and last column, in blocks"""
+_PLAIN: Final = 3.0
+"""mean deviation of a window, in levels, below which its signs are noise"""
+
+# PDQ writes its frequencies from high to low: rows 8 to 15, columns 8 to 15 are the low ones, a byte a row.
+_LOW_BYTES: Final = tuple(2 * row + 1 for row in range(8, 16))
+_TRIPLES: Final = tuple(combinations(_LOW_BYTES, 3))[::7]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The usable samples of a run, grouped by clip, the clips from best to worst."""
+
+    hashes: npt.NDArray[np.uint64]
+    """(samples, views, 4)"""
+    blocks: npt.NDArray[np.uint8]
+    """(samples, 64)"""
+    clip: npt.NDArray[np.int32]
+    """the rank of each sample's clip, rising"""
+
+
+def hamming(a: npt.NDArray[np.uint64], b: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint16]:
+    """Return in how many bits the hashes (..., 4) differ, 0 to 256."""
+    bits: npt.NDArray[np.uint16] = np.bitwise_count(a ^ b).sum(-1, dtype=np.uint16)
+    return bits
+
+
+def _basis(rows: int, columns: int) -> npt.NDArray[np.float32]:
+    """Return the 24 lowest frequencies but the mean of a 2-D DCT-II, as columns of integers up to 127.
+
+    Whole numbers: their products with bytes sum exactly in float32, in whatever order.
+    """
+    order = sorted(
+        (u * u / rows**2 + v * v / columns**2, u, v) for u in range(rows) for v in range(columns) if u + v
+    )
+    y, x = (np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns
+    waves = [np.outer(np.cos(np.pi * u * y), np.cos(np.pi * v * x)).ravel() for _, u, v in order[:KEY_BITS]]
+    basis: npt.NDArray[np.float32] = np.rint(127 * np.array(waves)).T.astype(np.float32)
+    return basis
+
+
+def window_keys(blocks_N64: npt.NDArray[np.uint8], window: int, *, mirrored: bool = False) -> Keys:
+    """Return a key of 24 bits of each picture's window; 2**24 where the window is plain."""
+    top, bottom, left, right = _WINDOWS[window]
+    basis = _basis(bottom - top, right - left)
+    keys: Keys = np.empty(len(blocks_N64), np.uint32)
+    weights = 1 << np.arange(KEY_BITS, dtype=np.uint32)
+    for start in range(0, len(keys), _CHUNK // 8):
+        grid = blocks_N64[start : start + _CHUNK // 8].reshape(-1, BLOCKS, BLOCKS)
+        if mirrored:
+            grid = grid[:, :, ::-1]
+        part = grid[:, top:bottom, left:right].reshape(len(grid), -1).astype(np.float32)
+        signs = (part @ basis > 0).astype(np.uint32)
+        deviation = np.abs(part * part.shape[1] - part.sum(1, keepdims=True)).sum(1)
+        plain = deviation < _PLAIN * part.shape[1] ** 2
+        keys[start : start + len(grid)] = np.where(plain, _NO_KEY, (signs * weights).sum(1, dtype=np.uint32))
+    return keys
+
+
+def row_keys(hashes: npt.NDArray[np.uint64], view: int, triple: int, *, mirrored: bool = False) -> Keys:
+    """Return a key of 24 bits of each hash (samples, views, 4): three rows of its low frequencies."""
+    octets = hashes.view(np.uint8).reshape(len(hashes), len(VIEWS), -1)
+    first, second, third = (
+        octets[:, view, at] ^ (MIRRORED[at] if mirrored else np.uint8(0)) for at in _TRIPLES[triple]
+    )
+    keys: Keys = first.astype(np.uint32) << 16 | second.astype(np.uint32) << 8 | third
+    return keys
+
+
+def colliding(
+    base_N: Keys, query_N: Keys, clip_N: npt.NDArray[np.int32], bucket: int, *, symmetric: bool
+) -> Iterator[tuple[Ints, Ints]]:
+    """Yield (samples by their base key, samples by their query key) of different clips with equal keys.
+
+    A clip stands in a bucket once. Where keys are `symmetric`, a pair comes once, the better clip first.
+    """
+    entries = _once(base_N, clip_N)
+    # Sorted by key, then by sample, so by rank.
+    packed = np.sort(base_N[entries].astype(np.uint64) << np.uint64(32) | entries.astype(np.uint64))
+    members = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    ends = np.cumsum(np.bincount((packed >> np.uint64(32)).astype(np.int64), minlength=1 << KEY_BITS))
+    del packed
+    queries = entries if base_N is query_N else _once(query_N, clip_N)
+    keys = query_N[queries]
+    start = np.where(keys > 0, ends[np.maximum(keys, 1) - 1], 0)
+    count = np.minimum(ends[keys] - start, bucket)
+    found = count > 0
+    queries, start, count = queries[found], start[found], count[found]
+    total = np.cumsum(count)
+    low = 0
+    while low < len(queries):
+        high = max(low + 1, int(np.searchsorted(total, (total[low - 1] if low else 0) + _CHUNK, "right")))
+        size = count[low:high]
+        query = np.repeat(queries[low:high], size)
+        offset = np.arange(len(query)) - np.repeat(np.cumsum(size) - size, size)
+        base = members[np.repeat(start[low:high], size) + offset]
+        low = high
+        keep = clip_N[base] < clip_N[query] if symmetric else clip_N[base] != clip_N[query]
+        yield base[keep], query[keep]
+
+
+def _once(keys_N: Keys, clip_N: npt.NDArray[np.int32]) -> Ints:
+    """Return the samples that have a key and are not like the sample before them of the same clip."""
+    again = np.zeros(len(keys_N), bool)
+    again[1:] = (keys_N[1:] == keys_N[:-1]) & (clip_N[1:] == clip_N[:-1])
+    return np.flatnonzero(~again & (keys_N < _NO_KEY))
+
+
+def near_samples(samples: Samples, *, max_bits: int, bucket: int) -> Iterator[tuple[int, bool, Ints]]:
+    """Yield (view, mirrored, pairs): clips (whole, viewed) of which two samples lie within `max_bits`.
+
+    `viewed`, seen in that view and mirrored or not, may be `whole`. Pairs (pairs, 2) are sorted, each once.
+    """
+    clips = int(samples.clip[-1]) + 1 if len(samples.clip) else 0
+    mask = MIRRORED.view(np.uint64)
+    for view in range(len(VIEWS)):
+        for mirrored in (False, True):
+            found: list[Ints] = []
+            for base, query in _joins(samples, view, mirrored, bucket):
+                seen = samples.hashes[query, view]
+                near = hamming(samples.hashes[base, 0], seen ^ mask if mirrored else seen) <= max_bits
+                pairs = samples.clip[base[near]].astype(np.int64) * clips + samples.clip[query[near]]
+                found.append(np.unique(pairs))
+            codes = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+            yield view, mirrored, np.stack((codes // max(1, clips), codes % max(1, clips)), axis=1)
+
+
+def _joins(samples: Samples, view: int, mirrored: bool, bucket: int) -> Iterator[tuple[Ints, Ints]]:
+    """Yield colliding samples over all keys that serve a view."""
+    if view == 0:
+        for window in range(len(_WINDOWS)):
+            base = window_keys(samples.blocks, window)
+            query = window_keys(samples.blocks, window, mirrored=True) if mirrored else base
+            yield from colliding(base, query, samples.clip, bucket, symmetric=True)
+        return
+    for triple in range(len(_TRIPLES)):
+        base = row_keys(samples.hashes, 0, triple)
+        query = row_keys(samples.hashes, view, triple, mirrored=mirrored)
+        yield from colliding(base, query, samples.clip, bucket, symmetric=False)
