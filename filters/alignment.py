@@ -25,6 +25,8 @@ __all__ = ["Candidates", "changes", "copies", "look"]
 
 _CHUNK: Final = 2_000
 _SIXTEENTHS: Final = 16
+_FEW: Final = 3
+"""samples that must meet at least, where the clips have them"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,10 @@ def copies(
             rows = np.flatnonzero(~same[part])
             rows = rows[aligned.near(rows, offset, max_bits, min_overlap)]
             if len(rows):
-                agree, still = aligned.moved(rows, offset, still_levels)
+                still = aligned.still(rows, offset, still_levels)
+                alike = aligned.moves_alike(rows, offset, min_agreement)
                 bits = aligned.bits(rows, offset)
-                same[part[rows]] = np.where(still, bits <= still_bits, agree >= min_agreement)
+                same[part[rows]] = np.where(still, bits <= still_bits, alike)
     return same
 
 
@@ -145,26 +148,55 @@ class _Aligned:
     ) -> npt.NDArray[np.bool_]:
         """Return in which rows enough samples meet and are like each other.
 
-        Enough: `min_overlap` of the shorter clip, and three, or all of it; a single picture meets only another.
+        Enough: `min_overlap` of the shorter clip, and three, or all of it. A single picture meets no clip.
         """
         _, _, valid = self._meeting(rows, offset)
         shorter, longer = self._sizes[rows].min(1), self._sizes[rows].max(1)
         meeting = valid.sum(1)
-        enough: npt.NDArray[np.bool_] = (meeting >= np.minimum(shorter, 3)) & (
+        enough: npt.NDArray[np.bool_] = (meeting >= np.minimum(shorter, _FEW)) & (
             meeting >= min_overlap * shorter
         )
         enough &= (shorter > 1) | (longer == 1)
         enough[enough] = self.bits(rows[enough], offset) <= max_bits
         return enough
 
-    def moved(
-        self, rows: npt.NDArray[np.int64], offset: int, still_levels: float
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-        """Return how far the clips' changes agree, -1 to 1, and whether neither changes at all."""
+    def moves_alike(
+        self, rows: npt.NDArray[np.int64], offset: int, min_agreement: float
+    ) -> npt.NDArray[np.bool_]:
+        """Return in which rows the clips change alike, at `offset` samples or half a sample more."""
         one, two, valid = self._meeting(rows, offset)
-        a = changes(self._blocks[0][rows, one], valid)
-        b = changes(self._blocks[1][rows, two], valid)
-        aa, bb, ab = ((x * y).sum((1, 2)) for x, y in ((a, a), (b, b), (a, b)))
+        a, b = self._blocks[0][rows, one], self._blocks[1][rows, two]
+        alike: npt.NDArray[np.bool_] = _agree(a, b, valid, min_agreement)
+        # The grid of a trimmed copy lies between the original's: there it is guessed from both neighbours.
+        between = valid[:, :-1] & valid[:, 1:]
+        enough = between.sum(1) >= _FEW
+        alike[enough] |= _agree(
+            (a[enough, :-1] + a[enough, 1:]) / np.float32(2), b[enough, :-1], between[enough], min_agreement
+        )
+        return alike
+
+    def still(self, rows: npt.NDArray[np.int64], offset: int, still_levels: float) -> npt.NDArray[np.bool_]:
+        """Return in which rows neither clip changes by more than that, over the samples that meet."""
+        one, two, valid = self._meeting(rows, offset)
         scale = valid.sum(1) * (BLOCK_BYTES * _SIXTEENTHS**2) * still_levels
-        agree = ab / np.sqrt(np.maximum(1.0, aa.astype(np.float64) * bb.astype(np.float64)))
-        return agree, (aa <= scale) & (bb <= scale)
+        sizes = [
+            (changes(blocks[rows, part], valid) ** 2).sum((1, 2))
+            for blocks, part in zip(self._blocks, (one, two), strict=True)
+        ]
+        quiet: npt.NDArray[np.bool_] = np.maximum(*sizes) <= scale
+        return quiet
+
+
+def _agree(
+    a_PN64: npt.NDArray[np.float32],
+    b_PN64: npt.NDArray[np.float32],
+    valid_PN: npt.NDArray[np.bool_],
+    min_agreement: float,
+) -> npt.NDArray[np.bool_]:
+    """Return which pairs' changes correlate enough: more, the fewer the samples (chance does more there)."""
+    a, b = changes(a_PN64, valid_PN), changes(b_PN64, valid_PN)
+    aa, bb, ab = ((x * y).sum((1, 2)) for x, y in ((a, a), (b, b), (a, b)))
+    correlation = ab / np.sqrt(np.maximum(1.0, aa.astype(np.float64) * bb.astype(np.float64)))
+    chance = (1 - min_agreement) / np.maximum(1, valid_PN.sum(1))
+    agree: npt.NDArray[np.bool_] = correlation >= min_agreement + chance
+    return agree

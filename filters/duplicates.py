@@ -1,9 +1,10 @@
 """Near-duplicates over a whole run: re-encoded, scaled, cropped, mirrored, marked and trimmed copies.
 
-Candidates come from the hashes of samples (`filters.neighbours`). Each is verified sample by sample
-(`filters.alignment`), and clips are grouped about the one that is kept: every member is verified against it, so groups don't chain. From best to worst (larger picture, longer, higher bit
-rate, lowest id) a clip joins the best kept clip that it is a copy of, or is kept itself. The result depends
-on the set of clips alone, not on their order.
+Candidates come from the hashes of samples (`filters.neighbours`), each is verified sample by sample
+(`filters.alignment`), and clips are grouped about the one that is kept: every member is verified against it,
+so groups don't chain. From best to worst (larger picture, longer, higher bit rate, lowest id) a clip joins
+the best kept clip that it is a copy of, or is kept itself. The result depends on the set of clips alone,
+not on their order.
 """
 
 from __future__ import annotations
@@ -36,11 +37,10 @@ PROVIDES: Final = pa.schema(
 class DuplicatesOptions(Options):
     """What counts as a copy."""
 
-    max_bits: int = Field(
-        88, ge=0, le=128, description="mean bits of 256 in which samples of a copy may differ"
-    )
+    near_bits: int = Field(88, ge=0, le=128, description="bits of 256 in which one sample may differ")
+    max_bits: int = Field(100, ge=0, le=128, description="mean bits in which the samples may differ")
     min_agreement: float = Field(
-        0.65, ge=-1, le=1, description="correlation of what changes in the two clips"
+        0.65, ge=0, le=1, description="correlation of what changes in both clips, over many samples"
     )
     still_levels: float = Field(
         0.75, ge=0, description="mean change of blocks, in levels of 255, below which a clip stands still"
@@ -58,7 +58,7 @@ def group_duplicates(clips: pa.Table, options: DuplicatesOptions) -> pa.Table:
     order = ranked(clips)
     samples, first = samples_of(clips, order)
     links: list[npt.NDArray[np.int64]] = []
-    for view, mirrored, pairs in near_samples(samples, max_bits=options.max_bits, bucket=options.bucket):
+    for view, mirrored, pairs in near_samples(samples, max_bits=options.near_bits, bucket=options.bucket):
         same = copies(
             samples,
             first,

@@ -79,27 +79,28 @@ def window_keys(blocks_N64: npt.NDArray[np.uint8], window: int, *, mirrored: boo
     top, bottom, left, right = _WINDOWS[window]
     basis = _basis(bottom - top, right - left)
     keys: Keys = np.empty(len(blocks_N64), np.uint32)
-    weights = 1 << np.arange(KEY_BITS, dtype=np.uint32)
+    weights = np.uint32(1) << np.arange(KEY_BITS, dtype=np.uint32)
     for start in range(0, len(keys), _CHUNK // 8):
         grid = blocks_N64[start : start + _CHUNK // 8].reshape(-1, BLOCKS, BLOCKS)
         if mirrored:
             grid = grid[:, :, ::-1]
         part = grid[:, top:bottom, left:right].reshape(len(grid), -1).astype(np.float32)
-        signs = (part @ basis > 0).astype(np.uint32)
+        bits = (part @ basis > 0).astype(np.uint32)
         deviation = np.abs(part * part.shape[1] - part.sum(1, keepdims=True)).sum(1)
-        plain = deviation < _PLAIN * part.shape[1] ** 2
-        keys[start : start + len(grid)] = np.where(plain, _NO_KEY, (signs * weights).sum(1, dtype=np.uint32))
+        signs: Keys = (bits * weights).sum(1, dtype=np.uint32)
+        signs[deviation < _PLAIN * part.shape[1] ** 2] = _NO_KEY
+        keys[start : start + len(grid)] = signs
     return keys
 
 
 def row_keys(hashes: npt.NDArray[np.uint64], view: int, triple: int, *, mirrored: bool = False) -> Keys:
     """Return a key of 24 bits of each hash (samples, views, 4): three rows of its low frequencies."""
     octets = hashes.view(np.uint8).reshape(len(hashes), len(VIEWS), -1)
-    first, second, third = (
+    high, middle, low = (
         octets[:, view, at] ^ (MIRRORED[at] if mirrored else np.uint8(0)) for at in _TRIPLES[triple]
     )
-    keys: Keys = first.astype(np.uint32) << 16 | second.astype(np.uint32) << 8 | third
-    return keys
+    wide = np.uint32
+    return (high.astype(wide) << wide(16)) | (middle.astype(wide) << wide(8)) | low.astype(wide)
 
 
 def colliding(
