@@ -1,10 +1,13 @@
-"""How much the picture moves, in frame diagonals a second: dense optical flow over a fixed time.
+"""How much the picture moves, in frame diagonals a second, and what moves it: the camera, or things in it.
+
+Dense optical flow over a fixed time, parted by `filters.camera`; `filters.stills` tells photographs that the
+camera moves over from scenes.
 
 Time and not frames: a clip has the same motion at 24, 30 and 60 frames a second, and where frames are
 doubled. Diagonals and not pixels: the same motion at every size. Four pairs a second, 1/15 s apart, each
 wholly within the clip, on a luma plane of 160 px.
 
-Cost: 0.2 ms a pair, 0.03 ms a frame at 30 frames a second. DIS at its `ultrafast` preset on 160 px is within
+Cost: COST. DIS at its `ultrafast` preset on 160 px is within
 10 % of the speed of a panned texture from 0.002 to 1.25 diagonals a second; `fast` on 320 px costs nine times
 as much and is no better. Beyond that it loses hold and reads 0.4 to 1: fast still, but not how fast.
 """
@@ -22,10 +25,21 @@ from pydantic import Field, model_validator
 
 from curate.frames import Plane, SmallFrame
 from curate.records import Options, Row
+from filters.camera import (
+    FlowSamples,
+    Similarity,
+    amounts,
+    classify_camera,
+    fit_camera,
+    sample_flow,
+    shake,
+    velocities,
+)
+from filters.stills import align, leftover, still_score
 from filters.track import Cadence, Track, trimmed_mean
 from shards.schemas import column
 
-__all__ = ["MotionSignal", "PairMotion", "flow_plane", "measure_flow", "motion_total"]
+__all__ = ["MotionSignal", "PairMotion", "flow_plane", "measure_flow", "motion_parts", "motion_total"]
 
 Flow = npt.NDArray[np.float32]
 
@@ -43,6 +57,8 @@ class PairMotion:
 
     total: float
     """diagonals a second"""
+    dt_s: float
+    samples: FlowSamples
 
 
 def flow_plane(luma_HW: Plane) -> Plane:
@@ -67,17 +83,19 @@ def _nearest(frame: SmallFrame) -> Plane:
     return halved if fits else frame.luma_HW
 
 
-def measure_flow(flow_HW2: Flow, dt_s: float) -> PairMotion:
+def measure_flow(flow_HW2: Flow, dt_s: float, first_HW: Plane) -> PairMotion:
     """Return the motion of a flow field: the mean length of its vectors over the diagonal and the time.
 
-    `flow_HW2` (float32) is in pixels of its own grid, `dt_s` the time between the two frames. Blank areas and
-    what stands still count as zero: a small mover before a fixed camera moves the picture little.
+    `flow_HW2` (float32) is in pixels of its own grid, `dt_s` the time between the two frames, `first_HW` the
+    first of them. Blank areas and what stands still count as zero: a small mover before a fixed camera moves
+    the picture little.
     """
     height, width = flow_HW2.shape[:2]
     x, y = flow_HW2[..., 0], flow_HW2[..., 1]
     # Not cv2.magnitude: its last bit depends on where in memory an array lies.
     length_px = float(np.sqrt(x * x + y * y).mean())
-    return PairMotion(length_px / (float(np.hypot(height, width)) * dt_s))
+    total = length_px / (float(np.hypot(height, width)) * dt_s)
+    return PairMotion(total, dt_s, sample_flow(flow_HW2, first_HW))
 
 
 def motion_total(pairs: list[PairMotion]) -> float | None:
@@ -86,6 +104,24 @@ def motion_total(pairs: list[PairMotion]) -> float | None:
     None of no pairs. Doubled frames make single pairs too slow and others too fast; their mean is right.
     """
     return trimmed_mean([pair.total for pair in pairs], _TRIM)
+
+
+def motion_parts(pairs: list[PairMotion]) -> Row:
+    """Return `motion_camera`, `motion_object`, `camera` and `shake` of a clip; null where no pair has texture.
+
+    Means over pairs like `motion_total`'s. They don't add up to it: a thing may move against the camera.
+    """
+    cameras = fit_camera([pair.samples for pair in pairs])
+    seen = [(camera, pair) for camera, pair in zip(cameras, pairs, strict=True) if camera is not None]
+    parts = [amounts(pair.samples, camera) for camera, pair in seen]
+    rates = [(one / pair.dt_s, two / pair.dt_s) for (one, two), (_, pair) in zip(parts, seen, strict=True)]
+    velocity_P4 = velocities([(camera, pair.dt_s) for camera, pair in seen])
+    return {
+        "motion_camera": trimmed_mean([one for one, _ in rates], _TRIM),
+        "motion_object": trimmed_mean([two for _, two in rates], _TRIM),
+        "camera": classify_camera(velocity_P4),
+        "shake": shake(velocity_P4),
+    }
 
 
 class MotionOptions(Options):
@@ -107,9 +143,9 @@ class MotionOptions(Options):
 
 
 class MotionSignal:
-    """`motion_total` of clips while their source is decoded."""
+    """Motion, camera and stillness of clips while their source is decoded."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     Options: ClassVar[type[Options]] = MotionOptions
     provides: ClassVar[pa.Schema] = pa.schema(
         [
@@ -118,7 +154,17 @@ class MotionSignal:
                 pa.float64(),
                 "diagonal/s",
                 "mean optical flow over picture and time; null where no two frames of the clip are compared",
-            )
+            ),
+            column("motion_camera", pa.float64(), "diagonal/s", "of it, what one move of the camera makes"),
+            column("motion_object", pa.float64(), "diagonal/s", "mean of what is left: things, parallax"),
+            column(
+                "camera", pa.string(), "1", "static, pan, tilt, zoom, roll, handheld or mixed; null if blank"
+            ),
+            column("shake", pa.float64(), "diagonal/s", "RMS of the unsteady part of the camera's velocity"),
+            column(
+                "still_score", pa.float64(), "1", "0 a moving scene, 1 a still, moved over or not; null if short"
+            ),
+            column("moved_still", pa.bool_(), "1", "still_score is at least 0.5"),
         ]
     )
 
@@ -127,6 +173,9 @@ class MotionSignal:
         self._cadence = Cadence(options.every_s)
         self._pairs: Track[PairMotion] = Track()
         self._first: tuple[int, float, Plane] | None = None
+        self._count = 0
+        self._stills: Track[float] = Track()
+        self._earlier: tuple[int, Plane] | None = None
         self._dis: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
     def push(self, frame: SmallFrame) -> None:
@@ -139,16 +188,40 @@ class MotionSignal:
             plane = flow_plane(_nearest(frame))
             if plane.shape == first.shape:
                 flow: Flow = self._dis.calc(first, plane, None)
-                self._pairs.add(index, frame.index, measure_flow(flow, frame.time_s - time_s))
+                self._pairs.add(index, frame.index, measure_flow(flow, frame.time_s - time_s, first))
             self._first = None
         if self._cadence.due(frame.time_s):
             plane = flow_plane(_nearest(frame)) if plane is None else plane
             self._first = frame.index, frame.time_s, plane
+            self._compare(frame.index, plane)
+
+    def _compare(self, index: int, plane: Plane) -> None:
+        """Of four first frames of pairs, lay the third over the first: half a second apart, once a second."""
+        phase = self._count % 4
+        self._count += 1
+        if phase == 0:
+            self._earlier = index, plane
+        elif phase == 2 and self._earlier is not None:
+            first_index, first = self._earlier
+            if first.shape == plane.shape:
+                (start,) = fit_camera([sample_flow(self._dis.calc(first, plane, None), first)])
+                camera = align(first, plane, start or Similarity(0.0, 0.0, 0.0, 0.0))
+                left = leftover(first, plane, camera)
+                if left is not None:
+                    self._stills.add(first_index, index, left)
 
     def summary(self, start_frame: int, end_frame: int) -> Row:
-        """Return `motion_total` over the pairs wholly within the frames."""
-        return {"motion_total": motion_total(self._pairs.within(start_frame, end_frame))}
+        """Return the columns over the pairs wholly within the frames."""
+        pairs = self._pairs.within(start_frame, end_frame)
+        score = still_score(self._stills.within(start_frame, end_frame))
+        return {
+            "motion_total": motion_total(pairs),
+            **motion_parts(pairs),
+            "still_score": score,
+            "moved_still": None if score is None else score >= 0.5,
+        }
 
     def forget(self, before_frame: int) -> None:
         """Drop pairs that begin earlier."""
         self._pairs.forget(before_frame)
+        self._stills.forget(before_frame)
