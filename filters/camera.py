@@ -1,8 +1,8 @@
 """Parts optical flow into what the camera does and what is left: objects.
 
-A similarity (shift, zoom, roll) is fitted to some 220 vectors of each flow field by iteratively reweighted
-least squares (Holland and Welsch 1977) with the Geman-McClure weight, starting from the median: up to nearly
-half of the picture may move by itself. Vectors count by the texture under them, for flow over blank areas is
+A similarity (shift, zoom, roll) is fitted to some 144 vectors of each flow field by iteratively reweighted
+least squares (Holland and Welsch 1977) with the Geman-McClure weight at a falling scale (graduated
+non-convexity, Blake and Zisserman 1987): up to nearly half of the picture may move by itself. Vectors count by the texture under them, for flow over blank areas is
 made up. Four parameters and not six of an affine: these are what cameras do, and shear would fit objects.
 
 All pairs of a clip are fitted at once; sums run along the last axis alone and no BLAS is used, so a pair's
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 import cv2
@@ -36,16 +37,21 @@ __all__ = [
 ]
 
 CameraKind: TypeAlias = Literal["static", "pan", "tilt", "zoom", "roll", "handheld", "mixed"]
-Floats: TypeAlias = npt.NDArray[np.float64]
+Floats: TypeAlias = npt.NDArray[np.float32]
 
-_STEP_PX = 8
+Velocities: TypeAlias = npt.NDArray[np.float64]
+
+_STEP_PX = 10
 """the flow is sampled once in so many pixels of its grid, each way"""
 _TEXTURE_MIN = 2.0
 """levels of 255 between diagonal neighbours, mean over a sample's block: less is taken for blank"""
+_TEXTURE_SPAN = 8.0
+"""levels above that which make a full weight"""
 _SAMPLES_MIN = 12
-_ITERATIONS = 8
-# Of a diagonal of 184 px: 0.09 px, a good fit's own noise. No vector so close to the fit is doubted.
-_SCALE_MIN = 0.0005
+# In diagonals (of 184 px): how near to the last fit a vector must lie to be believed, from all to a good fit's
+# own noise; and for a fit that begins with a camera at rest.
+_FROM_ALL = (np.inf, 0.015, 0.004, 0.0015, 0.0008, 0.0008)
+_FROM_REST = (0.0015, 0.0008, 0.0008)
 _NEAR = 0.0015
 _NEAR_SHARE = 0.1
 """diagonals, and a share of the fit's own motion: vectors so close to a fit speak for it"""
@@ -86,7 +92,7 @@ class Similarity:
     roll: float
     """radians, from x to y"""
 
-    def matrix(self, width: int, height: int) -> Floats:
+    def matrix(self, width: int, height: int) -> npt.NDArray[np.float64]:
         """Return the (2, 3) affine from pixels of the first frame to those of the second."""
         diagonal = float(np.hypot(width, height))
         a, b = 1 + self.zoom, self.roll
@@ -95,28 +101,34 @@ class Similarity:
         return np.array([[a, -b, x], [b, a, y]])
 
 
-def sample_flow(flow_HW2: npt.NDArray[np.float32], first_HW: Plane) -> FlowSamples:
-    """Return every eighth vector each way of a flow field in pixels, with the texture of the first frame."""
-    height, width = flow_HW2.shape[:2]
-    diagonal = float(np.hypot(height, width))
+@cache
+def _grid(height: int, width: int) -> Floats:
+    """Return where the samples of a flow field of this size lie, (2, N), in diagonals from its middle."""
     offset = _STEP_PX // 2
-    picked = flow_HW2[offset::_STEP_PX, offset::_STEP_PX].astype(np.float64)
+    y, x = np.mgrid[offset:height:_STEP_PX, offset:width:_STEP_PX]
+    at = np.stack([x.ravel() - (width - 1) / 2, y.ravel() - (height - 1) / 2])
+    return (at / float(np.hypot(height, width))).astype(np.float32)
+
+
+def sample_flow(flow_HW2: npt.NDArray[np.float32], first_HW: Plane) -> FlowSamples:
+    """Return every tenth vector each way of a flow field in pixels, with the texture of the first frame."""
+    height, width = flow_HW2.shape[:2]
+    offset = _STEP_PX // 2
+    picked = flow_HW2[offset::_STEP_PX, offset::_STEP_PX]
     rows, cols = picked.shape[:2]
-    cut = first_HW[: rows * _STEP_PX, : cols * _STEP_PX]
-    one = cv2.absdiff(cut[1:, 1:], cut[:-1, :-1])
-    two = cv2.absdiff(cut[:-1, 1:], cut[1:, :-1])
+    one = cv2.absdiff(first_HW[1:, 1:], first_HW[:-1, :-1])
+    two = cv2.absdiff(first_HW[:-1, 1:], first_HW[1:, :-1])
     detail: Any = cv2.resize(cv2.max(one, two), (cols, rows), interpolation=cv2.INTER_AREA)
-    texture = np.clip((detail.astype(np.float64) - _TEXTURE_MIN) / 8.0, 0.0, 1.0)
-    y, x = np.mgrid[0:rows, 0:cols] * float(_STEP_PX) + offset
-    at = np.stack([(x - (width - 1) / 2).ravel(), (y - (height - 1) / 2).ravel()]) / diagonal
-    return FlowSamples(np.moveaxis(picked, 2, 0).reshape(2, -1) / diagonal, texture.ravel(), at)
+    texture = (detail.ravel().astype(np.float32) - _TEXTURE_MIN) * (1 / _TEXTURE_SPAN)
+    shift_2N = picked.reshape(-1, 2).T * (1 / float(np.hypot(height, width)))
+    return FlowSamples(shift_2N, texture.clip(0.0, 1.0), _grid(height, width))
 
 
 def fit_camera(pairs: Sequence[FlowSamples]) -> list[Similarity | None]:
     """Return the camera's motion in each pair; None where too little of the picture has texture.
 
-    The pairs have samples at the same places. Where a fit that starts from no motion explains more of the
-    picture than one that starts from the median (something large moves before a fixed camera), it is taken;
+    The pairs have samples at the same places. Where a fit that starts at rest explains more of the picture
+    than one that starts from all of it (something large moves before a fixed camera), it is taken;
     where neither explains a quarter (water, fire, leaves), all the motion is the objects'.
     """
     if not pairs:
@@ -126,7 +138,7 @@ def fit_camera(pairs: Sequence[FlowSamples]) -> list[Similarity | None]:
     at_2N = pairs[0].at_2N
     seen_P = np.count_nonzero(weight_PN, axis=1) >= _SAMPLES_MIN
     weight_PN[~seen_P] = 1.0
-    fits = [_reweighted(flow_2PN, weight_PN, at_2N, first) for first in (np.inf, _NEAR)]
+    fits = [_reweighted(flow_2PN, weight_PN, at_2N, scales) for scales in (_FROM_ALL, _FROM_REST)]
     (one_4P, support_P), (two_4P, support_of_two_P) = fits
     # Both often end in the same place; then it does not matter which.
     best_4P = np.where(support_of_two_P > support_P, two_4P, one_4P)
@@ -135,31 +147,26 @@ def fit_camera(pairs: Sequence[FlowSamples]) -> list[Similarity | None]:
 
 
 def _reweighted(
-    flow_2PN: Floats, weight_PN: Floats, at_2N: Floats, first_scale: float
+    flow_2PN: Floats, weight_PN: Floats, at_2N: Floats, scales: Sequence[float]
 ) -> tuple[Floats, Floats]:
     """Return (4, P) shift x, y, zoom, roll, and the share (P,) of the weight that lies close to it.
 
-    Starts from no motion and believes what is within `first_scale` of it: all, or what hardly moves.
+    Starts from no motion; each round believes what lies within its scale of the last round's fit.
     """
-    (u_PN, v_PN), (x_N, y_N) = flow_2PN, at_2N
-    known_PN = np.where(weight_PN > 0, 1.0, np.nan)
-    fit_4P = np.zeros((4, len(weight_PN)))
-    scale_P = np.full(len(weight_PN), first_scale)
-    for iteration in range(_ITERATIONS):
-        miss_PN = _miss(flow_2PN, at_2N, fit_4P)
-        if iteration:
-            scale_P = np.minimum(scale_P, np.sqrt(np.nanmedian(miss_PN * known_PN, axis=1)))
-            scale_P = np.maximum(scale_P, _SCALE_MIN)
-        w = weight_PN / (1.0 + miss_PN / (scale_P * scale_P)[:, None]) ** 2
-        total = w.sum(axis=1)
-        mx, my = (w * x_N).sum(axis=1) / total, (w * y_N).sum(axis=1) / total
-        mu, mv = (w * u_PN).sum(axis=1) / total, (w * v_PN).sum(axis=1) / total
-        dx, dy = x_N - mx[:, None], y_N - my[:, None]
-        du, dv = u_PN - mu[:, None], v_PN - mv[:, None]
-        spread = np.maximum((w * (dx * dx + dy * dy)).sum(axis=1), 1e-12)
-        zoom = (w * (dx * du + dy * dv)).sum(axis=1) / spread
-        roll = (w * (dx * dv - dy * du)).sum(axis=1) / spread
-        fit_4P = np.stack([mu - zoom * mx + roll * my, mv - roll * mx - zoom * my, zoom, roll])
+    (u, v), (x, y) = flow_2PN, at_2N
+    own_4PN = np.stack([u, v, x * u + y * v, x * v - y * u])
+    place_31N = np.stack([x, y, x * x + y * y])[:, None]
+    fit_4P = np.zeros((4, len(weight_PN)), np.float32)
+    for scale in scales:
+        w = weight_PN / (1.0 + _miss(flow_2PN, at_2N, fit_4P) * (1 / scale**2)) ** 2
+        n = w.sum(axis=1)
+        sx, sy, sxx = (place_31N * w).sum(axis=2)
+        su, sv, dot, cross = (own_4PN * w).sum(axis=2)
+        spread = np.maximum(n * sxx - sx * sx - sy * sy, 1e-12)
+        zoom = (n * dot - sx * su - sy * sv) / spread
+        roll = (n * cross - sx * sv + sy * su) / spread
+        shift_x, shift_y = (su - zoom * sx + roll * sy) / n, (sv - roll * sx - zoom * sy) / n
+        fit_4P = np.stack([shift_x, shift_y, zoom, roll])
     near_P = _NEAR + _NEAR_SHARE * _speed(fit_4P)
     near_PN = weight_PN / (1.0 + _miss(flow_2PN, at_2N, fit_4P) / (near_P * near_P)[:, None]) ** 2
     return fit_4P, near_PN.sum(axis=1) / weight_PN.sum(axis=1)
@@ -181,36 +188,31 @@ def _miss(flow_2PN: Floats, at_2N: Floats, fit_4P: Floats) -> Floats:
     return miss
 
 
-def camera_shift(camera: Similarity, at_2N: Floats) -> Floats:
-    """Return how far the camera moves each place (2, N), in diagonals."""
-    x, y = at_2N
-    return np.stack(
-        [camera.x + camera.zoom * x - camera.roll * y, camera.y + camera.roll * x + camera.zoom * y]
-    )
+def amounts(pairs: Sequence[FlowSamples], cameras: Sequence[Similarity]) -> tuple[list[float], list[float]]:
+    """Return for each pair the mean length, over the picture, of the camera's motion and of what is left.
 
-
-def amounts(pair: FlowSamples, camera: Similarity) -> tuple[float, float]:
-    """Return the mean length, over the picture, of the camera's motion and of what is left, in diagonals.
-
-    What is left counts where there is texture; a blank area has no motion of its own that could be seen.
+    In diagonals. What is left counts where there is texture: a blank area's own motion can't be seen.
     """
-    moved = camera_shift(camera, pair.at_2N)
-    left = pair.shift_2N - moved
-    own = np.sqrt((left * left).sum(axis=0))
-    textured = np.minimum(pair.texture_N * 4.0, 1.0)
-    return float(np.sqrt((moved * moved).sum(axis=0)).mean()), float((own * textured).mean())
+    if not pairs:
+        return [], []
+    flow_2PN = np.stack([pair.shift_2N for pair in pairs], axis=1)
+    fit_4P = np.array([[c.x, c.y, c.zoom, c.roll] for c in cameras], np.float32).T
+    left_PN = np.sqrt(_miss(flow_2PN, pairs[0].at_2N, fit_4P))
+    moved_PN = np.sqrt(_miss(np.zeros_like(flow_2PN), pairs[0].at_2N, fit_4P))
+    textured_PN = np.minimum(np.stack([pair.texture_N for pair in pairs]) * 4.0, 1.0)
+    return moved_PN.mean(axis=1).tolist(), (left_PN * textured_PN).mean(axis=1).tolist()
 
 
-def velocities(cameras: Sequence[tuple[Similarity, float]]) -> Floats:
-    """Return (P, 4) velocities in diagonals a second of (camera, seconds): x, y, zoom and roll.
+def velocities(cameras: Sequence[Similarity], dt_s: Sequence[float]) -> Velocities:
+    """Return (P, 4) velocities in diagonals a second: x, y, zoom and roll.
 
     Zoom and roll count by how far they move the picture's points on average.
     """
-    moves = [[c.x, c.y, c.zoom * _REACH, c.roll * _REACH] for c, _ in cameras]
-    return np.array(moves).reshape(-1, 4) / np.array([dt_s for _, dt_s in cameras]).reshape(-1, 1)
+    moves = [[c.x, c.y, c.zoom * _REACH, c.roll * _REACH] for c in cameras]
+    return np.array(moves).reshape(-1, 4) / np.array(dt_s).reshape(-1, 1)
 
 
-def shake(velocity_P4: Floats) -> float | None:
+def shake(velocity_P4: Velocities) -> float | None:
     """Return the RMS of the unsteady part of the camera's velocity, in diagonals a second.
 
     The unsteady part is the second difference of velocities a quarter of a second apart, over √6, so that
@@ -225,7 +227,7 @@ def shake(velocity_P4: Floats) -> float | None:
     return float(np.sqrt(kept.mean()))
 
 
-def classify_camera(velocity_P4: Floats) -> CameraKind | None:
+def classify_camera(velocity_P4: Velocities) -> CameraKind | None:
     """Return what the camera does in a clip, by its velocities (`velocities`); None of no pairs.
 
     static: hardly moves. handheld: the unsteady part of its motion is a large part of it. pan, tilt, zoom,

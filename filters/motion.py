@@ -35,7 +35,7 @@ from filters.camera import (
     shake,
     velocities,
 )
-from filters.stills import align, leftover, still_score
+from filters.stills import StillPair, still_score
 from filters.track import Cadence, Track, trimmed_mean
 from shards.schemas import column
 
@@ -57,6 +57,8 @@ class PairMotion:
 
     total: float
     """diagonals a second"""
+    time_s: float
+    """of the first frame"""
     dt_s: float
     samples: FlowSamples
 
@@ -83,7 +85,7 @@ def _nearest(frame: SmallFrame) -> Plane:
     return halved if fits else frame.luma_HW
 
 
-def measure_flow(flow_HW2: Flow, dt_s: float, first_HW: Plane) -> PairMotion:
+def measure_flow(flow_HW2: Flow, time_s: float, dt_s: float, first_HW: Plane) -> PairMotion:
     """Return the motion of a flow field: the mean length of its vectors over the diagonal and the time.
 
     `flow_HW2` (float32) is in pixels of its own grid, `dt_s` the time between the two frames, `first_HW` the
@@ -95,7 +97,7 @@ def measure_flow(flow_HW2: Flow, dt_s: float, first_HW: Plane) -> PairMotion:
     # Not cv2.magnitude: its last bit depends on where in memory an array lies.
     length_px = float(np.sqrt(x * x + y * y).mean())
     total = length_px / (float(np.hypot(height, width)) * dt_s)
-    return PairMotion(total, dt_s, sample_flow(flow_HW2, first_HW))
+    return PairMotion(total, time_s, dt_s, sample_flow(flow_HW2, first_HW))
 
 
 def motion_total(pairs: list[PairMotion]) -> float | None:
@@ -106,19 +108,19 @@ def motion_total(pairs: list[PairMotion]) -> float | None:
     return trimmed_mean([pair.total for pair in pairs], _TRIM)
 
 
-def motion_parts(pairs: list[PairMotion]) -> Row:
+def motion_parts(pairs: list[PairMotion], cameras: list[Similarity | None]) -> Row:
     """Return `motion_camera`, `motion_object`, `camera` and `shake` of a clip; null where no pair has texture.
 
     Means over pairs like `motion_total`'s. They don't add up to it: a thing may move against the camera.
     """
-    cameras = fit_camera([pair.samples for pair in pairs])
     seen = [(camera, pair) for camera, pair in zip(cameras, pairs, strict=True) if camera is not None]
-    parts = [amounts(pair.samples, camera) for camera, pair in seen]
-    rates = [(one / pair.dt_s, two / pair.dt_s) for (one, two), (_, pair) in zip(parts, seen, strict=True)]
-    velocity_P4 = velocities([(camera, pair.dt_s) for camera, pair in seen])
+    moves, times_s = [camera for camera, _ in seen], [pair.dt_s for _, pair in seen]
+    parts = amounts([pair.samples for _, pair in seen], moves)
+    of_camera, of_objects = ([one / t for one, t in zip(part, times_s, strict=True)] for part in parts)
+    velocity_P4 = velocities(moves, times_s)
     return {
-        "motion_camera": trimmed_mean([one for one, _ in rates], _TRIM),
-        "motion_object": trimmed_mean([two for _, two in rates], _TRIM),
+        "motion_camera": trimmed_mean(of_camera, _TRIM),
+        "motion_object": trimmed_mean(of_objects, _TRIM),
         "camera": classify_camera(velocity_P4),
         "shake": shake(velocity_P4),
     }
@@ -174,8 +176,9 @@ class MotionSignal:
         self._pairs: Track[PairMotion] = Track()
         self._first: tuple[int, float, Plane] | None = None
         self._count = 0
-        self._stills: Track[float] = Track()
-        self._earlier: tuple[int, Plane] | None = None
+        # Judged when a clip is asked for: a scene is mostly known by its first pair.
+        self._stills: Track[StillPair] = Track()
+        self._earlier: tuple[int, float, Plane] | None = None
         self._dis: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
     def push(self, frame: SmallFrame) -> None:
@@ -188,35 +191,33 @@ class MotionSignal:
             plane = flow_plane(_nearest(frame))
             if plane.shape == first.shape:
                 flow: Flow = self._dis.calc(first, plane, None)
-                self._pairs.add(index, frame.index, measure_flow(flow, frame.time_s - time_s, first))
+                self._pairs.add(index, frame.index, measure_flow(flow, time_s, frame.time_s - time_s, first))
             self._first = None
         if self._cadence.due(frame.time_s):
             plane = flow_plane(_nearest(frame)) if plane is None else plane
             self._first = frame.index, frame.time_s, plane
-            self._compare(frame.index, plane)
+            self._keep(frame.index, plane, frame.time_s)
 
-    def _compare(self, index: int, plane: Plane) -> None:
-        """Of four first frames of pairs, lay the third over the first: half a second apart, once a second."""
+    def _keep(self, index: int, plane: Plane, time_s: float) -> None:
+        """Of four first frames of pairs, keep the first with the third: half a second apart, once a second."""
         phase = self._count % 4
         self._count += 1
         if phase == 0:
-            self._earlier = index, plane
+            self._earlier = index, time_s, plane
         elif phase == 2 and self._earlier is not None:
-            first_index, first = self._earlier
+            first_index, first_s, first = self._earlier
             if first.shape == plane.shape:
-                (start,) = fit_camera([sample_flow(self._dis.calc(first, plane, None), first)])
-                camera = align(first, plane, start or Similarity(0.0, 0.0, 0.0, 0.0))
-                left = leftover(first, plane, camera)
-                if left is not None:
-                    self._stills.add(first_index, index, left)
+                self._stills.add(first_index, index, StillPair(first_s, time_s, first, plane))
 
     def summary(self, start_frame: int, end_frame: int) -> Row:
         """Return the columns over the pairs wholly within the frames."""
         pairs = self._pairs.within(start_frame, end_frame)
-        score = still_score(self._stills.within(start_frame, end_frame))
+        cameras = fit_camera([pair.samples for pair in pairs])
+        moves = [(pair.time_s, pair.dt_s, camera) for pair, camera in zip(pairs, cameras, strict=True)]
+        score = still_score(self._stills.within(start_frame, end_frame), moves)
         return {
             "motion_total": motion_total(pairs),
-            **motion_parts(pairs),
+            **motion_parts(pairs, cameras),
             "still_score": score,
             "moved_still": None if score is None else score >= 0.5,
         }
