@@ -2,8 +2,9 @@
 
 It is a formula over light, contrast, sharpness, colour and composition; no model, nothing fitted to anybody's
 ratings. It tells a dull, dark or blurred picture from a bright, crisp and colourful one; it knows nothing of
-what is shown, and says nothing of taste. The ramps below are stated choices, made before looking at any
-rating. `aesthetic_model` is "photographic-1": not comparable with a rating by a model.
+what is shown, and says nothing of taste. The ramps below span what varied footage shows (5th to 95th
+percentile, rounded); no rating was looked at. `aesthetic_model` is "photographic-1": not comparable with a
+rating by a model.
 
 Six subscores, each 0 to 1, in two groups; of each group the plain mean of what could be measured; the rating
 is 10 times the geometric mean of the two groups, so neither makes up for the other.
@@ -21,7 +22,7 @@ Datta, Joshi, Li, Wang, "Studying Aesthetics in Photographic Images Using a Comp
 2006); Ke, Tang, Jing, "The Design of High-Level Features for Photo Quality Assessment" (CVPR 2006); Achanta,
 Hemami, Estrada, Süsstrunk, "Frequency-tuned Salient Region Detection" (CVPR 2009).
 
-Cost: about 3 CPU ms a sample, three samples a clip.
+Cost: about 2 CPU ms a sample, three samples a clip.
 """
 
 from __future__ import annotations
@@ -81,9 +82,9 @@ def measure(image_HWC: Image) -> Subscores:
     small = cv2.merge([half(plane) for plane in cv2.split(image_HWC)])
     light, contrast = _light(luma)
     palette = hue_count(small)
-    # Hasler and Süsstrunk's 59 is "quite colourful". A hue more costs 1/19: one hue 1, all twenty 0.
+    # Hasler and Süsstrunk's 59 is "quite colourful".
     vivid = _ramp(measure_chroma(half(u), half(v)).colorfulness, 0, 59)
-    colour = vivid if palette is None else (2 * vivid + (20 - palette) / 19) / 3
+    colour = vivid if palette is None else (2 * vivid + _ramp(palette, 11, 1)) / 3
     return Subscores(light, contrast, _sharpest(luma), colour, _thirds(small), _simplicity(half(luma)))
 
 
@@ -109,7 +110,7 @@ def _light(luma_HW: Plane) -> tuple[float, float]:
     # Full marks from a third to two thirds of the scale; none for black and for white.
     light = min(_ramp(level, 0.05, 0.33), _ramp(level, 0.95, 0.67)) * (1 - clipped)
     low, high = np.searchsorted(np.cumsum(counts), (0.01 * luma_HW.size, 0.99 * luma_HW.size))
-    return light, _ramp(float(high - low) / 255, 0, 0.75)
+    return light, _ramp(float(high - low) / 255, 0.3, 0.95)
 
 
 def _sharpest(luma_HW: Plane) -> float | None:
@@ -118,8 +119,7 @@ def _sharpest(luma_HW: Plane) -> float | None:
     corners = ((0, 0), (0, width), (height, 0), (height, width), (height // 2, width // 2))
     found = [sharpness(np.ascontiguousarray(luma_HW[y : y + height, x : x + width])) for y, x in corners]
     values = [value for value in found if value is not None]
-    # Photographs lie at 0.4 to 0.8 of `filters.quality.sharpness`.
-    return _ramp(max(values), 0.3, 0.7) if values else None
+    return _ramp(max(values), 0.5, 0.82) if values else None
 
 
 def _thirds(image_HWC: Image) -> float | None:
@@ -141,9 +141,9 @@ def _thirds(image_HWC: Image) -> float | None:
 
 
 def _simplicity(luma_HW: Plane) -> float | None:
-    """Return how small a part of the picture holds its edges: 0 all of it, 1 half of it or less.
+    """Return how small a part of the picture holds its edges: 0 at 0.85 of its area, 1 at 0.35 or less.
 
-    Ke et al.: the area of the box that holds the middle 98 % of the edges' energy along each axis.
+    Ke et al.: the area of the box that holds the middle of the edges' energy along each axis; here 90 %.
     None of a picture without edges.
     """
     edges = np.abs(cv2.Laplacian(luma_HW, cv2.CV_16S))
@@ -152,9 +152,9 @@ def _simplicity(luma_HW: Plane) -> float | None:
         mass = np.cumsum(edges.sum(axis=axis, dtype=np.int64))
         if not mass[-1]:
             return None
-        low, high = np.searchsorted(mass, (0.01 * mass[-1], 0.99 * mass[-1]))
+        low, high = np.searchsorted(mass, (0.05 * mass[-1], 0.95 * mass[-1]))
         area *= float(high - low + 1) / len(mass)
-    return _ramp(area, 1, 0.5)
+    return _ramp(area, 0.85, 0.35)
 
 
 def _ramp(value: float, zero: float, one: float) -> float:

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from filters.motion import measure_flow
+from filters.photographic import measure
 from filters.quality import measure_chroma, measure_light
 
 
@@ -43,3 +44,10 @@ def test_flow_of_two_pictures_does_not_depend_on_alignment() -> None:
         dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         flows.add(dis.calc(placed(first, offset), placed(second, 3 * offset % 64), None).tobytes())
     assert len(flows) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_photographic_measurements_do_not_depend_on_alignment(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    image = cv2.GaussianBlur(rng.integers(0, 256, (113, 201, 3), np.uint8), (0, 0), 1 + seed)
+    assert len({measure(placed(image, n)) for n in range(0, 64, 3)}) == 1  # type: ignore[arg-type]
