@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from media import write_video
 from PIL import Image
-from running import curate, rows
+from running import curate, rows, snapshot
 from tiny_clip import MEAN, clip_of, jpeg, make_encoder, make_head, picture
 
 from curate.plan import load_plan
@@ -168,6 +168,12 @@ def test_threads_change_nothing_and_are_given_back(
             assert threading.active_count() == running
     finally:
         torch.set_num_threads(before)
+
+
+def test_bfloat16_is_the_same_but_for_rounding(folder: Path, clips: list[Clip], alone: list[Any]) -> None:
+    rounded, _ = run(options(folder, precision="bfloat16", batch=4), clips)
+    assert all(np.dot(a["embedding"], b["embedding"]) > 0.999 for a, b in zip(alone, rounded, strict=True))
+    assert [row["embedding"] for row in rounded] != [row["embedding"] for row in alone]
 
 
 def test_how_fast_is_not_in_the_fingerprint(folder: Path) -> None:
@@ -391,3 +397,44 @@ def test_the_whole_path_from_an_image_to_a_selection(
     plan = load_plan("laion", pipeline)
     other = load_plan("laion", pipeline, [f"score.clip.head={make_head(tmp_path / 'b.pth', seed=2)}"])
     assert plan.passes[1].fingerprint != other.passes[1].fingerprint
+
+
+@pytest.mark.slow
+def test_one_worker_or_two_write_the_same_bytes(
+    folder: Path, head: Path, footage: Path, tmp_path: Path
+) -> None:
+    pipeline = tmp_path / "p.yaml"
+    pipeline.write_text(PIPELINE.format(folder=folder, head=head))
+    options = ("--set", "unit_sources=1", "--set", "score.clip.batch=4")
+    for number in (1, 2):
+        out = tmp_path / f"out{number}"
+        done = curate(
+            "run", "laion", "--pipelines", pipeline, "--input", footage, "--output", out,
+            "--workers", number, *options,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    one, two = (snapshot(tmp_path / f"out{number}") for number in (1, 2))
+    assert any("scores" in path for path in one)
+    one.pop("run.json")
+    two.pop("run.json")
+    assert one == two
+
+
+@pytest.mark.slow
+def test_a_built_in_architecture_loads_weights_from_a_file(tmp_path: Path) -> None:
+    import torch
+
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-S-32-alt")
+    path = tmp_path / "small.pt"
+    torch.save(model.state_dict(), path)
+    del model
+    data = jpeg(picture(1))
+    chosen = ClipOptions(model="ViT-S-32-alt", pretrained=str(path), device="cpu")
+    (row,), stage = run(chosen, [clip_of("a", [data])])
+    assert row["embedding_model"] == f"ViT-S-32-alt/small.pt@{stage.digests()['encoder'][:8]}"
+    loaded, preprocess = open_clip.create_model_from_pretrained("ViT-S-32-alt", str(path))
+    with torch.no_grad():
+        pixels = preprocess(Image.open(io.BytesIO(data)))[None]
+        wanted = loaded.eval().encode_image(pixels, normalize=True)[0].numpy()
+    np.testing.assert_allclose(row["embedding"], wanted, atol=2e-4)
