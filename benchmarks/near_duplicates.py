@@ -3,7 +3,8 @@
 Prints CPU seconds, peak memory, and how many of the planted copies were found, wrong joins beside. The clips
 are drawn from random pictures: a tenth are copies (hash bits flipped, levels shifted and noisy, some
 mirrored, some cropped), a twentieth are shots of 200 sets before a fixed camera, that is distinct clips with
-nearly equal pictures. `--library` times an index of faiss (to be installed) instead, over the same hashes of whole pictures.
+nearly equal pictures. `--library` times an index of faiss (to be
+installed) instead, over the same hashes of whole pictures.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ halves of its block means), so that a logo in one corner leaves the keys of the 
 triples of rows of PDQ hashes, for cropped views. No training, no random numbers, no threads: the same pairs
 on every machine, in any order of the input.
 
-Linear: a query meets at most `bucket` entries of its key, the best-ranked clips first. Memory: one key's
-table (0.2 GB) and a chunk of pairs beside the hashes themselves.
+Linear: a query meets at most `bucket` entries of its key, the best-ranked clips first. Memory: the
+sorted keys and a chunk of pairs beside the hashes themselves.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from filters.phash import BLOCKS, MIRRORED, VIEWS
+from filters.phash import BLOCKS, HASH_BYTES, MIRRORED, VIEWS
 
 __all__ = ["KEY_BITS", "Samples", "colliding", "hamming", "near_samples", "row_keys", "window_keys"]
 
@@ -95,12 +95,12 @@ def window_keys(blocks_N64: npt.NDArray[np.uint8], window: int, *, mirrored: boo
 
 def row_keys(hashes: npt.NDArray[np.uint64], view: int, triple: int, *, mirrored: bool = False) -> Keys:
     """Return a key of 24 bits of each hash (samples, views, 4): three rows of its low frequencies."""
-    octets = hashes.view(np.uint8).reshape(len(hashes), len(VIEWS), -1)
-    high, middle, low = (
-        octets[:, view, at] ^ (MIRRORED[at] if mirrored else np.uint8(0)) for at in _TRIPLES[triple]
-    )
-    wide = np.uint32
-    return (high.astype(wide) << wide(16)) | (middle.astype(wide) << wide(8)) | low.astype(wide)
+    octets = hashes.view(np.uint8).reshape(len(hashes), len(VIEWS), HASH_BYTES)
+    keys: Keys = np.zeros(len(hashes), np.uint32)
+    for at in _TRIPLES[triple]:
+        octet = octets[:, view, at] ^ (MIRRORED[at] if mirrored else np.uint8(0))
+        keys = keys * np.uint32(256) + octet.astype(np.uint32)
+    return keys
 
 
 def colliding(
@@ -108,18 +108,13 @@ def colliding(
 ) -> Iterator[tuple[Ints, Ints]]:
     """Yield (samples by their base key, samples by their query key) of different clips with equal keys.
 
-    A clip stands in a bucket once. Where keys are `symmetric`, a pair comes once, the better clip first.
+    A run of equal keys within a clip stands in a bucket once. Where keys are `symmetric`, a pair comes once,
+    the better clip first.
     """
-    entries = _once(base_N, clip_N)
-    # Sorted by key, then by sample, so by rank.
-    packed = np.sort(base_N[entries].astype(np.uint64) << np.uint64(32) | entries.astype(np.uint64))
-    members = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    ends = np.cumsum(np.bincount((packed >> np.uint64(32)).astype(np.int64), minlength=1 << KEY_BITS))
-    del packed
-    queries = entries if base_N is query_N else _once(query_N, clip_N)
-    keys = query_N[queries]
-    start = np.where(keys > 0, ends[np.maximum(keys, 1) - 1], 0)
-    count = np.minimum(ends[keys] - start, bucket)
+    keys, members = _sorted(base_N, clip_N)
+    wanted, queries = (keys, members) if base_N is query_N else _sorted(query_N, clip_N)
+    start = np.searchsorted(keys, wanted, "left")
+    count = np.minimum(np.searchsorted(keys, wanted, "right") - start, bucket)
     found = count > 0
     queries, start, count = queries[found], start[found], count[found]
     total = np.cumsum(count)
@@ -135,11 +130,14 @@ def colliding(
         yield base[keep], query[keep]
 
 
-def _once(keys_N: Keys, clip_N: npt.NDArray[np.int32]) -> Ints:
-    """Return the samples that have a key and are not like the sample before them of the same clip."""
+def _sorted(keys_N: Keys, clip_N: npt.NDArray[np.int32]) -> tuple[Keys, Ints]:
+    """Return keys and samples by key, then by sample: those that have one, a run within a clip once."""
     again = np.zeros(len(keys_N), bool)
     again[1:] = (keys_N[1:] == keys_N[:-1]) & (clip_N[1:] == clip_N[:-1])
-    return np.flatnonzero(~again & (keys_N < _NO_KEY))
+    some = np.flatnonzero(~again & (keys_N < _NO_KEY))
+    packed = np.sort(keys_N[some].astype(np.uint64) << np.uint64(32) | some.astype(np.uint64))
+    samples = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    return (packed >> np.uint64(32)).astype(np.uint32), samples
 
 
 def near_samples(samples: Samples, *, max_bits: int, bucket: int) -> Iterator[tuple[int, bool, Ints]]:
