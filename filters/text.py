@@ -7,7 +7,8 @@ downloaded. One thread, so that a sum has one order; another processor may still
 On plain pictures with one thing in the middle the detector takes the whole thing for a character, with a
 score as good as text has. So a region thicker than 0.45 of the picture's short side is none: over 354
 pictures of real videos this drops 44 regions of 297, none of them text. It costs letters that fill half the
-picture.
+picture. Of 307 pictures without text, 16 still have more than 0.002 of it.
+A region stands out around its letters: 1.3 to 2 times the box around the line, more for the smallest.
 
 Cost: 40 ms a sample of 16:9 at 256 px.
 """

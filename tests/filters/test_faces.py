@@ -109,6 +109,15 @@ def test_the_largest_pictures_do_not_warn() -> None:
     assert row(large, scene("talker", size=(1280, 720)))["face_count"] == 1
 
 
+def test_the_detector_is_shown_red_first(stage: FacesStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[int, int, bytes]] = []
+    monkeypatch.setattr(stage, "_detect", lambda *picture: shown.append(picture) or [])
+    picture = plain()
+    picture[:] = (10, 100, 200)
+    stage.score([picture])
+    assert shown == [(640, 360, bytes((200, 100, 10)) * 640 * 360)]
+
+
 def test_overlapping_faces_count_once_and_those_cut_by_the_edge_in_part() -> None:
     shape = (100, 200, 3)
     assert inside(Box(-10, 80, 30, 40), shape) == Box(0, 80, 20, 20)
