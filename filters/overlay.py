@@ -39,8 +39,12 @@ class OverlaySignal:
     Options: ClassVar[type[Options]] = OverlayOptions
     provides: ClassVar[pa.Schema] = pa.schema(
         [
-            column("overlay_area", pa.float64(), "1", "share of the picture in strokes that stay as it moves"),
-            column("subtitle_band", pa.float64(), "1", "share of the time with a line of text at bottom or top"),
+            column(
+                "overlay_area", pa.float64(), "1", "share of the picture in strokes that stay as it moves"
+            ),
+            column(
+                "subtitle_band", pa.float64(), "1", "share of the time with a line of text at bottom or top"
+            ),
         ]
     )
 
@@ -67,9 +71,7 @@ class OverlaySignal:
         if len({frame.shape for frame in frames}) != 1:
             return {"overlay_area": None, "subtitle_band": None}
         pairs = [
-            (before, after)
-            for (first, before), (again, after) in pairwise(entries)
-            if first and not again
+            (before, after) for (first, before), (again, after) in pairwise(entries) if first and not again
         ]
         texts = [has_text(pairs, index) for index in range(len(pairs))]
         return {

@@ -26,11 +26,11 @@ Verdict = bool | None
 _EDGE = 24
 _CELLS = 40
 # Levels by which a cell's mean changes where something moves, and the share of the cells around that must.
-_CHANGE, _AROUND = 8, 0.6
+_CHANGE, _AROUND = 5, 0.6
 # The share of the frames in which a lasting stroke may be missing: white on white.
 _DROWNED = 0.2
 # An overlay's cell is a tenth strokes. A line over more of the height than this is an edge of a bar or frame.
-_CELL_STROKES, _LINE = 0.1, 0.6
+_CELL_STROKES, _LINE = 0.1, 0.4
 # Text: the share of a window that is strokes, the window's sides in cells, the share of the width it fills,
 # and where it lies.
 _DENSITY, _WINDOW = 0.1, (3, 0.6)
@@ -39,8 +39,9 @@ _BOTTOM, _TOP = 0.36, 0.25
 _TEXT_HEIGHT, _AROUND_TEXT = 0.2, 0.4
 # The share of the strokes that stay for half a second in a picture that stands still.
 _STILL = 0.35
-# In a clip where the camera stands still, more strokes last, or more of them where little moves.
-_MOST_LASTING, _CLEAR = 0.25, 0.7
+# Where the camera stands still, more of all strokes last while part of the picture is at rest, or fewer of the
+# lasting ones' cells have movement around.
+_MOST_LASTING, _ALL_MOVES, _CLEAR = 0.3, 0.9, 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +69,25 @@ def find_strokes(luma_HW: Plane) -> Strokes:
 
 
 def moving_cells(frames: Sequence[Strokes]) -> Cells:
-    """Return the cells whose mean luma differs by 8 levels or more over the frames (10th to 90th percentile)."""
-    means = np.stack([frame.cells for frame in frames])
-    low, high = np.percentile(means, (10, 90), axis=0)
+    """Return the cells whose mean luma, against that of the 5 x 5 cells around, varies by 5 levels or more.
+
+    From the 10th to the 90th percentile of the frames, which are of one size. Against the cells around, so that
+    exposure and flicker move nothing.
+    """
+    means = [
+        frame.cells - cv2.boxFilter(frame.cells, cv2.CV_32F, (5, 5), borderType=cv2.BORDER_REPLICATE)
+        for frame in frames
+    ]
+    low, high = np.percentile(np.stack(means), (10, 90), axis=0)
     return np.asarray(high - low >= _CHANGE)
 
 
 def overlay_share(frames: Sequence[Strokes], moving: Cells) -> float | None:
     """Return the share of the picture in cells of strokes that last while all around them moves, 0 to 1.
 
-    `frames` are of one size. None of fewer than four, and where the picture stands still: more than a quarter of
-    its strokes last, or less than 70 % of their cells have movement around. After Dekel, Rubinstein, Liu and Freeman, "On the Effectiveness of Visible Watermarks"
+    `frames` are of one size. None of fewer than four, and where the picture stands still: more than 30 % of its
+    strokes last and less than 90 % of its cells move, or less than 70 % of the cells with lasting strokes have
+    movement around. After Dekel, Rubinstein, Liu and Freeman, "On the Effectiveness of Visible Watermarks"
     (CVPR 2017), who find a watermark as the median of the gradients of many pictures; here as signed edges that
     at least four fifths of the frames share.
     """
@@ -90,9 +99,10 @@ def overlay_share(frames: Sequence[Strokes], moving: Cells) -> float | None:
     for frame in frames:
         counts += np.unpackbits(frame.bits, axis=-1, count=width)
     lasting = counts >= np.ceil((1 - _DROWNED) * len(frames))
-    if np.count_nonzero(lasting) > _MOST_LASTING * int(counts.sum(dtype=np.int64)) / len(frames):
-        return None
     lasting[:, :, lasting.mean(axis=1).max(axis=0) > _LINE] = False
+    many = np.count_nonzero(lasting) > _MOST_LASTING * int(counts.sum(dtype=np.int64)) / len(frames)
+    if many and moving.mean() < _ALL_MOVES:
+        return None
     cells = _cell_means(lasting[0] | lasting[1], frames[0]) >= _CELL_STROKES
     laid_over = sum(int(part.sum()) for part in _parts(cells) if _moves_around(part, cells, moving))
     return None if laid_over < _CLEAR * np.count_nonzero(cells) else laid_over / cells.size
@@ -172,7 +182,9 @@ def _cell_means(mask_HW: Cells, like: Strokes) -> npt.NDArray[np.float64]:
     side = _cell_px(like.shape)
     rows, columns = like.cells.shape
     whole = mask_HW[: rows * side, : columns * side]
-    means: npt.NDArray[np.float64] = whole.reshape(rows, -1, columns, whole.shape[1] // columns).mean(axis=(1, 3))
+    means: npt.NDArray[np.float64] = whole.reshape(rows, -1, columns, whole.shape[1] // columns).mean(
+        axis=(1, 3)
+    )
     return means
 
 
@@ -182,9 +194,7 @@ def _parts(cells: Cells) -> list[Cells]:
     return [np.asarray(labels == label) for label in range(1, count)]
 
 
-def _moves_around(
-    part: Cells, taken: Cells, moving: Cells
-) -> bool:
+def _moves_around(part: Cells, taken: Cells, moving: Cells) -> bool:
     """Return whether most of the cells that surround a part, two deep, move."""
     grown = cv2.dilate(part.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     around = moving[grown & ~taken]
