@@ -153,8 +153,8 @@ class SmallFrame:
     def native_luma(self) -> NativeLuma | None:
         """Return the luma at full size; None where the frame was made of small planes.
 
-        Costs nothing until it is asked for, and reads in place: look at a part of a frame now and then. It can
-        be had only while the frame is pushed: kept frames don't keep full-size pictures.
+        Costs nothing until it is asked for, and reads in place: look at a part of a frame now and then. It
+        can be had only while the frame is pushed: kept frames don't keep full-size pictures.
 
         Raises RuntimeError once the next frame has been made.
         """

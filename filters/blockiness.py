@@ -1,8 +1,8 @@
 """The grid that coarse coding leaves in a picture, at full size and at any offset.
 
-Grids looked for are of 8 px (MPEG, JPEG, H.264), 12 and 16 (the same, scaled up by 1.5 and 2, or macroblocks).
-Tiles begin at multiples of these, so that steps between neighbours can be added up over tiles and frames before
-a grid is looked for, which chance then hardly feigns.
+Grids looked for are of 8 px (MPEG, JPEG, H.264), 12 and 16 (the same, scaled up by 1.5 and 2, or
+macroblocks). Tiles begin at multiples of these, so that steps between neighbours can be added up over tiles
+and frames before a grid is looked for, which chance then hardly feigns.
 """
 
 from __future__ import annotations

@@ -23,12 +23,12 @@ def combing(native: NativeLuma, noise: float = 0.0) -> float | None:
     """Return the share of the picture that is combed, 0 to 1; None below eight lines.
 
     Looked at are 64 columns from top to bottom. A sample is combed where it begins five steps from line to
-    line that go up and down by turns, each by 8 levels or more (four times
-    `noise`, the noise's standard deviation, where that is more) and twice the step between lines two apart. The
-    first is the comb test of deinterlacers, (a - b)(c - b) > T^2 for a line b between a and c (Graft's Decomb,
-    2003), over four lines on end; the second tells fields from fine texture. Stripes two lines apart pass for
-    combing. Rows must be those that were stored: interlaced footage that was scaled vertically is not found,
-    nor a picture that stands still.
+    line that go up and down by turns, each by 8 levels or more (four times `noise`, the noise's standard
+    deviation, where that is more) and twice the step between lines two apart. The first is the comb test of
+    deinterlacers, (a - b)(c - b) > T^2 for a line b between a and c (Graft's Decomb, 2003), over four lines
+    on end; the second tells fields from fine texture. Stripes two lines apart pass for combing. Rows must be
+    those that were stored: interlaced footage that was scaled vertically is not found, nor a picture that
+    stands still.
     """
     height, width = native.samples_HW.shape
     if height < _RUN + 3:
@@ -43,7 +43,7 @@ def combing(native: NativeLuma, noise: float = 0.0) -> float | None:
     run = turns[: len(turns) - _RUN + 2].copy()
     for later in range(1, _RUN - 1):
         run &= turns[later : later + len(run)]
-    return np.count_nonzero(run) / run.size
+    return float(np.count_nonzero(run) / run.size)
 
 
 def is_combed(share: float) -> bool:

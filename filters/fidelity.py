@@ -1,7 +1,7 @@
 """What shrinking hides: noise, blocks, softness and combing, at the decoder's full size.
 
-One frame about every three seconds, and of that six tiles of 96 px and 64 columns. So that a pattern of frames
-(telecine's five) can't hide from the grid of times, the interval is no whole number of seconds.
+One frame about every three seconds, and of that six tiles of 96 px and 64 columns. So that a pattern of
+frames (telecine's five) can't hide from the grid of times, the interval is no whole number of seconds.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _SHARP_TILES = 2
 def native_sharpness(tiles: Tiles) -> float | None:
     """Return the sharpness of the two tiles with most contrast, 0 to 1; None where they have no gradient.
 
-    As `filters.quality.sharpness` (Crété-Roffet et al. 2007), at full size: a ratio, so limited range needs no
-    stretch. A background out of focus has little contrast, and is no fault. Footage that was scaled up is soft
-    here and sharp at 320 px; noise and blocks pass for sharpness.
+    As `filters.quality.sharpness` (Crété-Roffet et al. 2007), at full size: a ratio, so limited range needs
+    no stretch. A background out of focus has little contrast, and is no fault. Footage that was scaled up is
+    soft here and sharp at 320 px; noise and blocks pass for sharpness.
     """
     by_contrast = sorted(tiles.samples_NHW, key=lambda tile: -float(cv2.meanStdDev(tile)[1][0, 0]))
     values = [sharpness(tile) for tile in by_contrast[:_SHARP_TILES]]

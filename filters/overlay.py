@@ -1,7 +1,7 @@
 """What is laid over a moving picture and stays where it is: logos, watermarks, banners; and subtitles.
 
-No text is read. From the small planes, so strokes finer than a pixel at 320 px are lost; and of a picture that
-doesn't move nothing can be said: the columns are null. Bars are no overlay (see `filters.borders`).
+No text is read. From the small planes, so strokes finer than a pixel at 320 px are lost; and of a picture
+that doesn't move nothing can be said: the columns are null. Bars are no overlay (see `filters.borders`).
 
 Cost: two frames every 2.5 s; it keeps two bits a pixel of each, 14 kB at 320 x 180.
 """

@@ -39,8 +39,8 @@ _BOTTOM, _TOP = 0.36, 0.25
 _TEXT_HEIGHT, _AROUND_TEXT = 0.2, 0.4
 # The share of the strokes that stay for half a second in a picture that stands still.
 _STILL = 0.35
-# Where the camera stands still, more of all strokes last while part of the picture is at rest, or fewer of the
-# lasting ones' cells have movement around.
+# Where the camera stands still, more of all strokes last while part of the picture is at rest, or fewer of
+# the lasting ones' cells have movement around.
 _MOST_LASTING, _ALL_MOVES, _CLEAR = 0.3, 0.9, 0.7
 
 
@@ -71,25 +71,26 @@ def find_strokes(luma_HW: Plane) -> Strokes:
 def moving_cells(frames: Sequence[Strokes]) -> Cells:
     """Return the cells whose mean luma, against that of the 5 x 5 cells around, varies by 5 levels or more.
 
-    From the 10th to the 90th percentile of the frames, which are of one size. Against the cells around, so that
-    exposure and flicker move nothing.
+    From the 10th to the 90th percentile of the frames, which are of one size. Against the cells around, so
+    that exposure and flicker move nothing.
     """
-    means = [
-        frame.cells - cv2.boxFilter(frame.cells, cv2.CV_32F, (5, 5), borderType=cv2.BORDER_REPLICATE)
+    contrast = [
+        25 * frame.cells.astype(np.int32)
+        - cv2.boxFilter(frame.cells, cv2.CV_32S, (5, 5), normalize=False, borderType=cv2.BORDER_REPLICATE)
         for frame in frames
     ]
-    low, high = np.percentile(np.stack(means), (10, 90), axis=0)
-    return np.asarray(high - low >= _CHANGE)
+    low, high = np.percentile(np.stack(contrast), (10, 90), axis=0)
+    return np.asarray(high - low >= 25 * _CHANGE)
 
 
 def overlay_share(frames: Sequence[Strokes], moving: Cells) -> float | None:
     """Return the share of the picture in cells of strokes that last while all around them moves, 0 to 1.
 
-    `frames` are of one size. None of fewer than four, and where the picture stands still: more than 30 % of its
-    strokes last and less than 90 % of its cells move, or less than 70 % of the cells with lasting strokes have
-    movement around. After Dekel, Rubinstein, Liu and Freeman, "On the Effectiveness of Visible Watermarks"
-    (CVPR 2017), who find a watermark as the median of the gradients of many pictures; here as signed edges that
-    at least four fifths of the frames share.
+    `frames` are of one size. None of fewer than four, and where the picture stands still: more than 30 % of
+    its strokes last and less than 90 % of its cells move, or less than 70 % of the cells with lasting strokes
+    have movement around. After Dekel, Rubinstein, Liu and Freeman, "On the Effectiveness of Visible
+    Watermarks" (CVPR 2017), who find a watermark as the median of the gradients of many pictures; here as
+    signed edges that at least four fifths of the frames share.
     """
     if len(frames) < 4:
         return None
@@ -109,14 +110,14 @@ def overlay_share(frames: Sequence[Strokes], moving: Cells) -> float | None:
 
 
 def has_text(pairs: Sequence[tuple[Strokes, Strokes]], index: int) -> Verdict:
-    """Return whether a line of text stands at the bottom or the top of the frames of a pair, half a second apart.
+    """Return whether a line of text stands at the bottom or the top of a pair of frames, half a second apart.
 
-    A line of text is where windows of three cells by half a cell are dense with rising and falling edges alike
-    that stay, over a fifth of the width, with little above and below, in the lowest 36 or the uppermost 25 % of
-    the height. Density of horizontal gradients as the mark of text: Wolf and Jolion, "Extraction and recognition
-    of artificial text in multimedia documents" (Pattern Analysis and Applications 6, 2003). It must stay while
-    most other strokes move on; or, where these stand still, be gone from another pair. None where neither can be
-    seen: a fence before a fixed camera looks the same.
+    A line of text is where windows of three cells by half a cell are dense with rising and falling edges
+    alike that stay, over a fifth of the width, with little above and below, in the lowest 36 or the uppermost
+    25 % of the height. Density of horizontal gradients as the mark of text: Wolf and Jolion, "Extraction and
+    recognition of artificial text in multimedia documents" (Pattern Analysis and Applications 6, 2003). It
+    must stay while most other strokes move on; or, where these stand still, be gone from another pair. None
+    where neither can be seen: a fence before a fixed camera looks the same.
     """
     before, after = pairs[index]
     height = before.shape[0]

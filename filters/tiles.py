@@ -76,7 +76,7 @@ def lively_tiles(native: NativeLuma) -> Tiles:
         return Tiles(tiles.astype(np.uint8), native.scale)
     samples, scale = as_bytes(native, tiles.reshape(-1, columns))
     black = 16 if native.black else 0
-    seen = cv2.inRange(samples, black + _BLACK / scale + 0.5, black + _WHITE / scale - 0.5)  # type: ignore[call-overload]
+    seen = cv2.inRange(samples, black + _BLACK / scale + 0.5, black + _WHITE / scale - 0.5)
     samples_NHW = samples.reshape(count, rows, columns)
     lively = [np.count_nonzero(tile) >= _CLIPPED * tile.size for tile in seen.reshape(samples_NHW.shape)]
     return Tiles(samples_NHW if all(lively) else samples_NHW[lively], scale)

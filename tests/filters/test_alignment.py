@@ -11,9 +11,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from curate.frames import NativeLuma
+from filters.blockiness import blockiness, grid_steps
+from filters.combing import combing
+from filters.fidelity import native_sharpness
 from filters.motion import measure_flow
 from filters.photographic import measure
+from filters.noise import noise_sigma
 from filters.quality import measure_chroma, measure_light
+from filters.strokes import find_strokes, moving_cells, overlay_share
+from filters.tiles import lively_tiles
 
 
 def placed(array: NDArray[np.generic], offset: int) -> NDArray[np.generic]:
@@ -33,6 +40,26 @@ def test_measurements_do_not_depend_on_alignment(seed: int) -> None:
     assert len({measure_flow(placed(flow, n), 0.1) for n in range(0, 64, 4)}) == 1
     assert len({measure_chroma(placed(u, n), placed(v, (7 * n) % 64)) for n in range(64)}) == 1
     assert len({measure_light(placed(luma, n)) for n in range(64)}) == 1
+
+
+def fidelity(luma: NDArray[np.generic]) -> tuple[float | None, ...]:
+    native = NativeLuma(luma, 255 / 219, 16.0)
+    tiles = lively_tiles(native)
+    steps = grid_steps(tiles)
+    assert steps is not None
+    return noise_sigma(tiles), blockiness([steps]), native_sharpness(tiles), combing(native)
+
+
+def test_fidelity_and_overlays_do_not_depend_on_alignment() -> None:
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (181, 307), np.uint8) for _ in range(4)]
+    assert len({fidelity(placed(frames[0], n)) for n in range(64)}) == 1
+    shares = set()
+    for n in range(64):
+        strokes = [find_strokes(placed(frame, n)) for frame in frames]
+        moving = moving_cells(strokes)
+        shares.add((overlay_share(strokes, moving), moving.tobytes(), strokes[0].bits.tobytes()))
+    assert len(shares) == 1
 
 
 def test_flow_of_two_pictures_does_not_depend_on_alignment() -> None:
