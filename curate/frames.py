@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import cv2
 import numpy as np
@@ -34,8 +34,8 @@ Plane = npt.NDArray[np.uint8]
 Transition = Literal["hard", "dissolve", "fade", "wipe"]
 
 
-def half(plane: npt.NDArray[Any], stacked: int = 1) -> npt.NDArray[Any]:
-    """Return the plane at half its size by 2x2 means; an odd last row or column is left out.
+def half(plane: npt.NDArray[Any], stacked: int = 1, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+    """Return the plane at half its size by 2x2 means, in `out` if given; odd last lines are left out.
 
     `plane` may be so many planes of one size, `stacked` one above the other: each is halved on its own.
     """
@@ -43,9 +43,12 @@ def half(plane: npt.NDArray[Any], stacked: int = 1) -> npt.NDArray[Any]:
     height = rows // stacked
     if (height | width) & 1:
         height, width = height & ~1 or 1, width & ~1 or 1
-        plane = plane.reshape(stacked, rows // stacked, -1)[:, :height, :width].reshape(-1, width)
+        if stacked > 1:
+            plane = plane.reshape(stacked, rows // stacked, -1)[:, :height, :width].reshape(-1, width)
+        else:
+            plane = plane[:height, :width]
     size = (width >> 1 or 1, stacked * (height >> 1 or 1))
-    small: npt.NDArray[Any] = cv2.resize(plane, size, None, 0, 0, cv2.INTER_AREA)
+    small: npt.NDArray[Any] = cv2.resize(plane, size, out, 0, 0, cv2.INTER_AREA)
     return small
 
 
@@ -141,12 +144,39 @@ class SmallFrame:
         native: Callable[[], NativeLuma] | None = None,
     ) -> None:
         """Take the planes; `limited` says that they are in limited range, `native` gives the full size."""
+        self._take(index, time_s, luma_HW, cv2.vconcat([u_hw, v_hw]), limited, native)
+
+    @classmethod
+    def of_stack(
+        cls,
+        index: int,
+        time_s: float,
+        luma_HW: Plane,
+        chroma_2hw: Plane,
+        *,
+        limited: bool = False,
+        native: Callable[[], NativeLuma] | None = None,
+    ) -> Self:
+        """Return the frame of planes whose chroma is one already, u over v."""
+        frame = cls.__new__(cls)
+        frame._take(index, time_s, luma_HW, chroma_2hw, limited, native)
+        return frame
+
+    def _take(
+        self,
+        index: int,
+        time_s: float,
+        luma_HW: Plane,
+        chroma_2hw: Plane,
+        limited: bool,
+        native: Callable[[], NativeLuma] | None,
+    ) -> None:
         self.index = index
         """counted from 0 in display order over the decodable frames"""
         self.time_s = time_s
         """presentation time on the source's clock; strictly rising"""
         self.luma = Pyramid(luma_HW, _STRETCH_LUMA if limited else None)
-        self.chroma = Pyramid(cv2.vconcat([u_hw, v_hw]), _STRETCH_CHROMA if limited else None, 2)
+        self.chroma = Pyramid(chroma_2hw, _STRETCH_CHROMA if limited else None, 2)
         """u over v"""
         self._native = native
 

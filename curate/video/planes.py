@@ -19,7 +19,7 @@ import numpy.typing as npt
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from curate.frames import NativeLuma, Plane, SmallFrame, halve
+from curate.frames import NativeLuma, Plane, SmallFrame, half, halve
 from curate.video.geometry import Orientation
 
 __all__ = ["Shrinker", "read_plane"]
@@ -86,18 +86,22 @@ class Shrinker:
             )
             layout = _Layout(True, 8, True, False)
         stored = picture.planes
-        luma = _shrunk(stored[0], LUMA_LONG_PX, layout)
+        luma = _eight_bit(halve(_samples(stored[0], layout), LUMA_LONG_PX), layout)
         if layout.chroma:
-            u, v = (_shrunk(plane, CHROMA_LONG_PX, layout) for plane in stored[1:3])
+            chroma = _eight_bit(_stacked(*(_samples(plane, layout) for plane in stored[1:3])), layout)
         else:
             height, width = (max(1, side // 2) for side in luma.shape)
-            u = v = np.full((height, width), 128, np.uint8)
+            chroma = np.full((2 * height, width), 128, np.uint8)
+        if luma.base is not None:
+            # What was not halved is still the decoder's memory, which the next frame will use.
+            luma = luma.copy()
         if self._orientation != _UPRIGHT:
-            luma, u, v = (self._orientation.apply(plane) for plane in (luma, u, v))
+            luma = self._orientation.apply(luma)
+            chroma = np.concatenate([self._orientation.apply(plane) for plane in np.split(chroma, 2)])
         # The frame gets no hold of the picture: detectors keep frames, and would keep full-size memory too.
         self._latest = (index, picture, layout)
         native = partial(self._native, index)
-        return SmallFrame(index, time_s, luma, u, v, limited=layout.limited, native=native)
+        return SmallFrame.of_stack(index, time_s, luma, chroma, limited=layout.limited, native=native)
 
     def jpeg(self, picture: av.VideoFrame, width_px: int, height_px: int, quality: int) -> bytes:
         """Return a JPEG of the given display size: oriented, square pixels, full-range BT.601 (JFIF)."""
@@ -145,9 +149,23 @@ def _matrix(picture: av.VideoFrame) -> Colorspace | None:
     return Colorspace.ITU709 if picture.height >= 720 else Colorspace.ITU601
 
 
-def _shrunk(plane: VideoPlane, long_px: int, layout: _Layout) -> Plane:
-    samples = halve(read_plane(plane, plane.width, plane.height, layout.bits > 8), long_px)
-    if layout.bits > 8:
-        samples = cv2.convertScaleAbs(samples, alpha=2.0 ** (8 - layout.bits))
-    # What was not halved is still the decoder's memory, which the next frame will use.
-    return samples if samples.base is None else samples.copy()
+def _samples(plane: VideoPlane, layout: _Layout) -> _Samples:
+    return read_plane(plane, plane.width, plane.height, layout.bits > 8)
+
+
+def _eight_bit(samples: _Samples, layout: _Layout) -> Plane:
+    return cv2.convertScaleAbs(samples, alpha=2.0 ** (8 - layout.bits)) if layout.bits > 8 else samples
+
+
+def _stacked(u: _Samples, v: _Samples) -> _Samples:
+    """Return both planes halved until their long side is at most 160 px, u over v."""
+    long_px = max(u.shape)
+    while long_px >> 1 > CHROMA_LONG_PX:
+        u, v, long_px = half(u), half(v), long_px >> 1
+    if long_px <= CHROMA_LONG_PX:
+        return np.concatenate((u, v))
+    height, width = (side >> 1 or 1 for side in u.shape)
+    stack = np.empty((2 * height, width), u.dtype)
+    half(u, out=stack[:height])
+    half(v, out=stack[height:])
+    return stack
