@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from curate.frames import NativeLuma
 from filters.blockiness import blockiness, grid_steps
+from filters.camera import fit_camera
 from filters.combing import combing
 from filters.fidelity import native_sharpness
-from filters.motion import measure_flow
-from filters.photographic import measure
+from filters.motion import measure_flow, motion_parts
 from filters.noise import noise_sigma
+from filters.photographic import measure
 from filters.quality import measure_chroma, measure_light
 from filters.strokes import find_strokes, moving_cells, overlay_share
 from filters.tiles import lively_tiles
@@ -37,7 +38,12 @@ def test_measurements_do_not_depend_on_alignment(seed: int) -> None:
     rng = np.random.default_rng(seed)
     flow = rng.normal(0, 3, (144, 255, 2)).astype(np.float32)
     u, v, luma = (rng.integers(0, 256, (67, 121), np.uint8) for _ in range(3))
-    assert len({measure_flow(placed(flow, n), 0.1) for n in range(0, 64, 4)}) == 1
+    first = rng.integers(0, 256, (144, 255), np.uint8)
+    pairs = [measure_flow(placed(flow, n), 0.0, 0.1, placed(first, n)) for n in range(0, 64, 4)]
+    assert len({pair.total for pair in pairs}) == 1
+    cameras = [fit_camera([pair.samples]) for pair in pairs]
+    parts = [motion_parts([pair], camera) for pair, camera in zip(pairs, cameras, strict=True)]
+    assert all(part == parts[0] for part in parts)
     assert len({measure_chroma(placed(u, n), placed(v, (7 * n) % 64)) for n in range(64)}) == 1
     assert len({measure_light(placed(luma, n)) for n in range(64)}) == 1
 
