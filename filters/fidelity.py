@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import cv2
 import pyarrow as pa
 from pydantic import Field
 
@@ -27,17 +26,20 @@ from shards.schemas import column
 __all__ = ["FidelitySignal", "native_sharpness"]
 
 _SHARP_TILES = 2
+# Levels of 255: below this contrast, a tile shows the steps of rounding rather than a picture.
+_FLAT = 4.0
 
 
 def native_sharpness(tiles: Tiles) -> float | None:
-    """Return the sharpness of the two tiles with most contrast, 0 to 1; None where they have no gradient.
+    """Return the sharpness of the two tiles with most contrast, 0 to 1; None where both are flat.
 
     As `filters.quality.sharpness` (Crété-Roffet et al. 2007), at full size: a ratio, so limited range needs
     no stretch. A background out of focus has little contrast, and is no fault. Footage that was scaled up is
     soft here and sharp at 320 px; noise and blocks pass for sharpness.
     """
-    by_contrast = sorted(tiles.samples_NHW, key=lambda tile: -float(cv2.meanStdDev(tile)[1][0, 0]))
-    values = [sharpness(tile) for tile in by_contrast[:_SHARP_TILES]]
+    by_contrast = sorted(range(len(tiles.contrasts)), key=lambda n: -tiles.contrasts[n])
+    chosen = [n for n in by_contrast[:_SHARP_TILES] if tiles.contrasts[n] >= _FLAT]
+    values = [sharpness(tiles.samples_NHW[n]) for n in chosen]
     return mean([value for value in values if value is not None])
 
 

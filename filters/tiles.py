@@ -22,9 +22,8 @@ GRID_PX = 48
 """tiles begin at multiples of it, so that all of them see grids of 8, 12, 16 and 24 px at one phase"""
 _TILE_PX = 2 * GRID_PX
 _ROWS, _COLUMNS = 2, 3
-# Levels of 255 at which black and white are clipped, and what share of a tile may be.
+# Levels of 255 up to which and from which a tile's mean is black or burnt out.
 _BLACK, _WHITE = 4, 251
-_CLIPPED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,8 @@ class Tiles:
     samples_NHW: npt.NDArray[np.uint8]
     scale: float
     """levels of 255 that one step of a sample is worth"""
+    contrasts: list[float]
+    """standard deviation of each, in levels of 255"""
 
 
 def as_bytes(native: NativeLuma, part_HW: npt.NDArray[Any]) -> tuple[Plane, float]:
@@ -69,14 +70,19 @@ def cut_tiles(samples_HW: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def lively_tiles(native: NativeLuma) -> Tiles:
-    """Return the tiles that show something: at most half black or burnt out."""
+    """Return the tiles that show something: neither black nor burnt out."""
     tiles = cut_tiles(native.samples_HW)
     count, rows, columns = tiles.shape
     if count == 0:
-        return Tiles(tiles.astype(np.uint8), native.scale)
+        return Tiles(tiles.astype(np.uint8), native.scale, [])
     samples, scale = as_bytes(native, tiles.reshape(-1, columns))
-    black = 16 if native.black else 0
-    seen = cv2.inRange(samples, black + _BLACK / scale + 0.5, black + _WHITE / scale - 0.5)
     samples_NHW = samples.reshape(count, rows, columns)
-    lively = [np.count_nonzero(tile) >= _CLIPPED * tile.size for tile in seen.reshape(samples_NHW.shape)]
-    return Tiles(samples_NHW if all(lively) else samples_NHW[lively], scale)
+    black = 16 if native.black else 0
+    low, high = black + _BLACK / scale, black + _WHITE / scale
+    moments = [cv2.meanStdDev(tile) for tile in samples_NHW]
+    lively = [low < float(mean[0, 0]) < high for mean, _ in moments]
+    contrasts = [float(deviation[0, 0]) * scale for _, deviation in moments]
+    if not all(lively):
+        samples_NHW = samples_NHW[lively]
+        contrasts = [contrast for contrast, shown in zip(contrasts, lively, strict=True) if shown]
+    return Tiles(samples_NHW, scale, contrasts)
