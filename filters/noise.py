@@ -22,9 +22,9 @@ def noise_sigma(tiles: Tiles) -> float | None:
 
     Immerkær, "Fast Noise Variance Estimation" (CVIU 64, 1996): the mean absolute response to the mask
     (1 -2 1; -2 4 -2; 1 -2 1), times sqrt(pi / 2) / 6, blind to planes and straight edges along the axes. Here
-    of blocks of 8 x 8 px, of which the 20th percentile is taken: texture fills the others. Exact for
-    white noise on flat ground but for a tenth less by the percentile; noise that a codec or scaler has
-    smeared over neighbours counts less than it is.
+    of blocks of 8 x 8 px, of which the 20th percentile is taken: texture fills the others. A picture of
+    leaves alone has a "noise" of about 1. A tenth too low for white noise, by the percentile; noise that a
+    codec or scaler has smeared over neighbours counts less than it is, and so does any above 30.
     """
     count, rows, columns = tiles.samples_NHW.shape
     if count == 0:

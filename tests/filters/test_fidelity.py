@@ -26,6 +26,7 @@ from filters.combing import combing
 from filters.fidelity import FidelitySignal
 from filters.noise import noise_sigma
 from filters.tiles import cut_tiles, lively_tiles
+from filters.track import Cadence
 
 SIZE = (960, 540)
 SCENES = ["city", "hills", "talker"]
@@ -198,6 +199,23 @@ def test_more_frames_combed_are_more() -> None:
     assert shares == [0, 0.25, 0.5, 1]
 
 
+def test_two_of_five_telecined_frames_are_combed() -> None:
+    film = footage("city", Camera("pan", 0.2), Fraction(24), 4)
+    fields = [(0, 0), (1, 1), (1, 2), (2, 3), (3, 3)]
+    shown = []
+    for top, bottom in fields:
+        frame = film[top].copy()
+        frame[1::2] = film[bottom][1::2]
+        shown.append(frame)
+    assert plain(shown)["interlaced"] == pytest.approx(0.4)
+
+
+def test_the_interval_meets_every_phase_of_telecine() -> None:
+    cadence = Cadence(FidelitySignal.Options().every_s)
+    due = [n for n in range(900) if cadence.due(n * 1001 / 30000)]
+    assert {n % 5 for n in due} == {0, 1, 2, 3, 4}
+
+
 def test_combing_survives_a_codec(tmp_path: Path) -> None:
     images = woven(footage("city", Camera("pan", 0.2), Fraction(50), 10), 2)
     assert coded(tmp_path / "a.mp4", images, Encoding())["interlaced"] == 1
@@ -212,7 +230,7 @@ def test_ten_bits_are_as_eight() -> None:
 def test_nothing_is_said_of_black_and_burnt_out_frames() -> None:
     for level in (0, 255):
         row = plain([np.full((540, 960, 3), level, np.uint8)] * 3)
-        assert row == {"interlaced": 0}
+        assert row == {}
 
 
 def test_flat_colour_has_no_noise_and_no_blocks() -> None:
@@ -225,7 +243,7 @@ def test_any_size_is_measured(size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     row = plain([image])
     assert ("noise" in row) == (min(size) >= 48)
-    assert ("interlaced" in row) == (height >= 8)
+    assert ("interlaced" in row) == (min(size) >= 48)
 
 
 def test_a_frame_of_small_planes_is_null() -> None:
