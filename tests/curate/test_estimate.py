@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plans import two_passes
 
 from curate.estimate import Load, Point, Pool, count_shards, estimate, fit_rate, load_of
 from curate.pipeline import PackOptions
-from curate.plan import Plan, load_plan
+from curate.plan import Plan
 from curate.rates import Found, Made, PassRates, Rate, Selected
 from curate.records import Source
 from curate.units import Unit, divide
@@ -20,7 +21,7 @@ ZERO = Rate()
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return load_plan("default")
+    return two_passes()
 
 
 def found(cpu_s: Rate, gpu_s: Rate | None = ZERO, made: Made | None = None) -> Found:

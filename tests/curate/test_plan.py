@@ -38,7 +38,7 @@ def prints(made: Plan) -> dict[str, str]:
 
 
 def test_the_packaged_pipelines_are_plans() -> None:
-    assert load_plan("default").names == ["split", "caption"]
+    assert load_plan("default").names == ["split", "score", "dedup", "caption"]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,11 @@ def resized(scale: float) -> Callable[[Sequence[Image]], list[Image]]:
 CHANGES: dict[str, tuple[Callable[[Sequence[Image]], Sequence[Image]], str, int]] = {
     "half size": (resized(0.5), ".mp4", 18),
     "double size": (resized(2), ".mp4", 18),
-    "mirrored": (lambda pictures: [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures], ".mp4", 18),
+    "mirrored": (
+        lambda pictures: [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures],
+        ".mp4",
+        18,
+    ),
     "another container": (lambda pictures: pictures, ".mkv", 18),
     "CRF 23": (lambda pictures: pictures, ".mp4", 23),
     "reversed": (lambda pictures: pictures[::-1], ".mp4", 18),

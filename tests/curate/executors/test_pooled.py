@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from plans import two_passes
 
 from curate.driver import RunFailedError
 from curate.executors import pooled
@@ -15,7 +16,7 @@ from curate.executors.cluster import ActorLostError, CallError, Node
 from curate.executors.host import Hello
 from curate.executors.pooled import PooledExecutor
 from curate.executors.pools import NodeShape, Shape
-from curate.plan import Plan, load_plan
+from curate.plan import Plan
 from curate.tasks import Done, Task, TaskFailed
 from curate.units import Unit
 from curate.versions import describe_code
@@ -122,7 +123,7 @@ def settle(executor: PooledExecutor, **waiting: int) -> list[Any]:
 
 @pytest.fixture
 def plan() -> Plan:
-    return load_plan("default")
+    return two_passes()
 
 
 def test_a_pool_grows_with_its_queue_and_no_further(plan: Plan) -> None:
@@ -239,7 +240,7 @@ def test_other_code_on_a_node_is_refused_and_other_versions_are_told_once(plan: 
 def test_a_pool_with_work_and_no_worker_is_made_room_for(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pooled, "_STARVED_S", 0.0)
     monkeypatch.setattr(pooled, "_TURN_S", 0.0)
-    plan = load_plan("default", None, ["caption.resources.cpus=0.5"])
+    plan = two_passes("caption.resources.cpus=0.5")
     cluster = FakeCluster(cpus={"n0": 1.0})
     executor = PooledExecutor(plan.passes, cluster)
     settle(executor, split=5)
@@ -261,7 +262,7 @@ def test_a_pool_with_work_and_no_worker_is_made_room_for(plan: Plan, monkeypatch
 
 
 def test_a_unit_that_takes_too_long_loses_its_actor(plan: Plan) -> None:
-    plan = load_plan("default", None, ["split.resources.unit_limit_s=0.001"])
+    plan = two_passes("split.resources.unit_limit_s=0.001")
     cluster = FakeCluster()
     executor = PooledExecutor(plan.passes, cluster)
     settle(executor, split=1)
@@ -283,7 +284,7 @@ def test_progress_is_asked_for_and_passed_on(plan: Plan, monkeypatch: pytest.Mon
 
 
 def test_what_no_node_can_hold_is_refused_unless_the_cluster_may_grow(plan: Plan) -> None:
-    plan = load_plan("default", None, ["caption.resources.gpus=1"])
+    plan = two_passes("caption.resources.gpus=1")
     with pytest.raises(ConfigError, match="'caption': asks for 1 CPU, 1 GPU"):
         PooledExecutor(plan.passes, FakeCluster())
     executor = PooledExecutor(plan.passes, FakeCluster(), patience_s=60)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plans import two_passes
 
 from curate.executors.pools import NodeShape, Shape, check_fit, count_fitting, form_pools, wanted_workers
 from curate.executors.slots import has_room
-from curate.plan import load_plan
 from curate.tasks import Task
 from curate.units import Unit
 from shards.errors import ConfigError
@@ -59,9 +59,9 @@ def test_an_upper_bound_is_asked_for_even_where_it_does_not_fit_yet() -> None:
 
 
 def test_passes_of_one_shape_share_a_pool_and_a_gpu_pass_has_its_own() -> None:
-    same = load_plan("default")
+    same = two_passes()
     assert list(form_pools(same.passes, None).values()) == [["split", "caption"]]
-    apart = load_plan("default", None, ["caption.resources.gpus=1"])
+    apart = two_passes("caption.resources.gpus=1")
     assert list(form_pools(apart.passes, 3).values()) == [["split"], ["caption"]]
     assert {one.workers for one in form_pools(apart.passes, 3)} == {3}
 

@@ -1,0 +1,14 @@
+"""Plans that tests make, without a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from curate.plan import Plan, load_plan
+
+__all__ = ["two_passes"]
+
+
+def two_passes(*assignments: str) -> Plan:
+    """Return the plan of tests/two_passes.yaml, with values set as by `--set`."""
+    return load_plan("two", Path(__file__).with_name("two_passes.yaml"), assignments)
