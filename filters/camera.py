@@ -50,12 +50,13 @@ _TEXTURE_SPAN = 8.0
 _SAMPLES_MIN = 12
 # In diagonals (of 184 px): how near to the last fit a vector must lie to be believed, from all to a good fit's
 # own noise; and for a fit that begins with a camera at rest.
-_FROM_ALL = (np.inf, 0.015, 0.004, 0.0015, 0.0008, 0.0008)
-_FROM_REST = (0.0015, 0.0008, 0.0008)
+_FROM_ALL = (np.inf, 0.04, 0.02, 0.01, 0.005, 0.0025, 0.0012)
+_FROM_REST = (0.0015, 0.0012, 0.0012)
 _NEAR = 0.0015
 _NEAR_SHARE = 0.1
 """diagonals, and a share of the fit's own motion: vectors so close to a fit speak for it"""
-_SUPPORT_MIN = 0.25
+_TRUST = (0.1, 0.25)
+"""share of the weight near a fit from which it is believed: not at all, wholly"""
 _REACH = 0.27
 """mean distance of a picture's points from its middle, in diagonals: 0.264 at 16:9, 0.271 at 4:3"""
 
@@ -63,7 +64,7 @@ _STATIC = 0.004
 """diagonals a second: a camera on a tripod in wind, or the noise of the flow"""
 _SHAKEN = 0.45
 """of the camera's RMS velocity: more of it in shake, and it is held by hand"""
-_DOMINANT = 0.65
+_DOMINANT = 0.7
 """share of the energy that one kind of move must have"""
 
 
@@ -129,7 +130,7 @@ def fit_camera(pairs: Sequence[FlowSamples]) -> list[Similarity | None]:
 
     The pairs have samples at the same places. Where a fit that starts at rest explains more of the picture
     than one that starts from all of it (something large moves before a fixed camera), it is taken;
-    where neither explains a quarter (water, fire, leaves), all the motion is the objects'.
+    where neither explains a quarter (water, fire, leaves), less and less of the motion is the camera's.
     """
     if not pairs:
         return []
@@ -142,7 +143,9 @@ def fit_camera(pairs: Sequence[FlowSamples]) -> list[Similarity | None]:
     (one_4P, support_P), (two_4P, support_of_two_P) = fits
     # Both often end in the same place; then it does not matter which.
     best_4P = np.where(support_of_two_P > support_P, two_4P, one_4P)
-    best_4P = np.where(np.maximum(support_P, support_of_two_P) < _SUPPORT_MIN, 0.0, best_4P)
+    low, high = _TRUST
+    # A slope and not a threshold: at a threshold, the same scene mirrored might fall on the other side.
+    best_4P = best_4P * np.clip((np.maximum(support_P, support_of_two_P) - low) / (high - low), 0.0, 1.0)
     return [Similarity(*best_4P[:, n].tolist()) if seen_P[n] else None for n in range(len(pairs))]
 
 

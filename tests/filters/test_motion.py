@@ -11,7 +11,9 @@ import numpy.typing as npt
 import pytest
 
 from curate.frames import Plane, SmallFrame
+from curate.records import Row
 from curate.video import open_video
+from filters.camera import FlowSamples
 from filters.motion import MotionSignal, PairMotion, flow_plane, measure_flow, motion_total
 
 REAL = Path(__file__).resolve().parents[2] / "../shared/data/clips"
@@ -48,11 +50,15 @@ def view(texture: Texture, x: float, y: float, width: int = WIDTH, height: int =
     return plane
 
 
-def measure(planes: list[Plane], times_s: list[float]) -> float | None:
+def columns(planes: list[Plane], times_s: list[float]) -> Row:
     signal = MotionSignal(MotionSignal.Options())
     for index, (plane, time_s) in enumerate(zip(planes, times_s, strict=True)):
         signal.push(SmallFrame(index, time_s, plane, GRAY, GRAY))
-    total = signal.summary(0, len(planes))["motion_total"]
+    return signal.summary(0, len(planes))
+
+
+def measure(planes: list[Plane], times_s: list[float]) -> float | None:
+    total = columns(planes, times_s)["motion_total"]
     assert total is None or isinstance(total, float)
     return total
 
@@ -139,6 +145,32 @@ def test_motion_of_blank_pictures_is_zero() -> None:
 
 def test_one_frame_has_no_motion(texture: Texture) -> None:
     assert measure([view(texture, 0, 0)], [0.0]) is None
+    assert set(columns([view(texture, 0, 0)], [0.0]).values()) == {None}
+    assert set(MotionSignal.provides.names) == set(columns([view(texture, 0, 0)], [0.0]))
+
+
+def test_a_box_before_a_fixed_camera_is_all_object(texture: Texture) -> None:
+    row = columns(moving_box(texture), [n / 30 for n in range(60)])
+    assert row["camera"] == "static"
+    assert row["motion_camera"] < 0.005
+    assert row["motion_object"] == pytest.approx(row["motion_total"], rel=0.2)
+    assert row["moved_still"] is False
+
+
+def test_a_pan_is_all_camera(texture: Texture) -> None:
+    times_s = [n / 30 for n in range(60)]
+    row = columns([view(texture, 0.05 * DIAGONAL * t, 0) for t in times_s], times_s)
+    assert row["camera"] == "pan"
+    assert row["motion_camera"] == pytest.approx(0.05, rel=0.1)
+    assert row["motion_object"] < 0.005
+    assert row["shake"] < 0.005
+    assert row["moved_still"] is True
+
+
+def test_a_blank_picture_has_no_camera() -> None:
+    row = columns([np.full((HEIGHT, WIDTH), 90, np.uint8)] * 60, [n / 30 for n in range(60)])
+    assert row["motion_total"] == pytest.approx(0, abs=1e-6)
+    assert row["camera"] is row["motion_camera"] is row["motion_object"] is row["shake"] is None
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 300), (16, 16), (20, 320), (320, 20), (47, 63), (181, 321)])
@@ -172,11 +204,15 @@ def test_pairs_lie_within_the_clip(texture: Texture) -> None:
 def test_flow_is_measured_in_diagonals_a_second() -> None:
     flow = np.zeros((30, 40, 2), np.float32)
     flow[:, :20] = (3.0, 4.0)
-    assert measure_flow(flow, 0.5) == PairMotion(pytest.approx(5 / 2 / 50 / 0.5))
+    pair = measure_flow(flow, 7.0, 0.5, np.zeros((30, 40), np.uint8))
+    assert pair.total == pytest.approx(5 / 2 / 50 / 0.5)
+    assert (pair.time_s, pair.dt_s) == (7.0, 0.5)
 
 
 def test_total_leaves_out_the_outer_tenths() -> None:
-    pairs = [PairMotion(total) for total in [9.0, *[0.1, 0.2] * 4, 0.0]]
+    none = np.zeros((2, 0), np.float32)
+    samples = FlowSamples(none, none[0], none)
+    pairs = [PairMotion(total, 0.0, 0.1, samples) for total in [9.0, *[0.1, 0.2] * 4, 0.0]]
     assert motion_total(pairs) == pytest.approx(0.15)
     assert motion_total([]) is None
 
