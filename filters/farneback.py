@@ -91,7 +91,7 @@ class Farneback(Stage):
                 "motion_farneback",
                 pa.float64(),
                 "px",
-                "mean Farneback flow between sampled frames, or of the diagonal if `relative`; null of one frame",
+                "mean Farneback flow of sampled frames; of the diagonal if `relative`; null of one frame",
             )
         ]
     )

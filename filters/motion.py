@@ -7,9 +7,10 @@ Time and not frames: a clip has the same motion at 24, 30 and 60 frames a second
 doubled. Diagonals and not pixels: the same motion at every size. Four pairs a second, 1/15 s apart, each
 wholly within the clip, on a luma plane of 160 px.
 
-Cost: 0.05 to 0.06 ms a frame at 30 frames a second, 0.03 of it the flow; twice that for a still. DIS at its `ultrafast` preset on 160 px is within
-10 % of the speed of a panned texture from 0.002 to 1.25 diagonals a second; `fast` on 320 px costs nine times
-as much and is no better. Beyond that it loses hold and reads 0.4 to 1: fast still, but not how fast.
+Cost: 0.05 to 0.06 ms a frame at 30 frames a second, 0.03 of it the flow; 0.12 in short stills. DIS at its
+`ultrafast` preset on 160 px is within 10 % of the speed of a panned texture from 0.002 to 1.25 diagonals a
+second (a zoom reads up to a quarter too slow); `fast` on 320 px costs nine times as much and is no better.
+Beyond that it loses hold and reads 0.4 to 1: fast still, but not how fast.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def motion_total(pairs: list[PairMotion]) -> float | None:
 
 
 def motion_parts(pairs: list[PairMotion], cameras: list[Similarity | None]) -> Row:
-    """Return `motion_camera`, `motion_object`, `camera` and `shake` of a clip; null where no pair has texture.
+    """Return `motion_camera`, `motion_object`, `camera`, `shake` of a clip; null where no pair has texture.
 
     Means over pairs like `motion_total`'s. They don't add up to it: a thing may move against the camera.
     """
@@ -202,7 +203,7 @@ class MotionSignal:
             self._keep(frame.index, plane, frame.time_s)
 
     def _keep(self, index: int, plane: Plane, time_s: float) -> None:
-        """Of four first frames of pairs, keep the first with the third: half a second apart, once a second."""
+        """Of four first frames of pairs, keep the first with the third: half a second, once a second."""
         phase = self._count % 4
         self._count += 1
         if phase == 0:
@@ -215,12 +216,14 @@ class MotionSignal:
     def summary(self, start_frame: int, end_frame: int) -> Row:
         """Return the columns over the pairs wholly within the frames."""
         pairs = self._pairs.within(start_frame, end_frame)
-        cameras = fit_camera([pair.samples for pair in pairs])
-        moves = [(pair.time_s, pair.dt_s, camera) for pair, camera in zip(pairs, cameras, strict=True)]
+        # Of a clip whose size changes on its way, the camera is that of the first size.
+        alike = [one for one in pairs if np.array_equal(one.samples.at_2N, pairs[0].samples.at_2N)]
+        cameras = fit_camera([pair.samples for pair in alike])
+        moves = [(pair.time_s, pair.dt_s, camera) for pair, camera in zip(alike, cameras, strict=True)]
         score = still_score(self._stills.within(start_frame, end_frame), moves)
         return {
             "motion_total": motion_total(pairs),
-            **motion_parts(pairs, cameras),
+            **motion_parts(alike, cameras),
             "still_score": score,
             "moved_still": None if score is None else score >= 0.5,
         }

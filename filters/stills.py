@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import cv2
@@ -102,12 +102,13 @@ def _refined(first_HW: Plane, second_HW: Plane, move: npt.NDArray[np.float64]) -
     return move
 
 
-@cache
+@lru_cache(maxsize=64)
 def _places(height: int, width: int) -> npt.NDArray[np.float32]:
     """Return x and y of the pixels that the refinement looks at, in diagonals from the middle."""
     y, x = np.mgrid[2 : height - 2 : _STEP_PX, 2 : width - 2 : _STEP_PX]
-    places = np.stack([x - (width - 1) / 2, y - (height - 1) / 2]) / np.hypot(height, width)
-    return places.astype(np.float32)
+    places = np.stack([x - (width - 1) / 2, y - (height - 1) / 2]) / float(np.hypot(height, width))
+    small: npt.NDArray[np.float32] = places.astype(np.float32)
+    return small
 
 
 def _warped(second_HW: Plane, camera: Similarity, step: int = 1, offset: int = 0) -> tuple[Plane, Plane]:
@@ -181,9 +182,9 @@ def start_between(pair: StillPair, moves: Sequence[Move]) -> Similarity:
 def still_score(pairs: Sequence[StillPair], moves: Sequence[Move]) -> float | None:
     """Return how surely a clip is a moved still, 0 (a moving scene) to 1, from up to eight of its pairs.
 
-    1 where in half of the pairs nothing changes at all: slides, even with a cut between them. Else by the pair
-    that leaves most over: 1 / (1 + (x/0.38)²), so 0.5 is the threshold. The first pair that says "a scene" (a
-    score below 0.1) ends it. None of no pairs that can be compared.
+    1 where in half of the pairs nothing changes at all: slides, even with a cut between them. Else by the
+    pair that leaves most over: 1 / (1 + (x/0.38)²), so 0.5 is the threshold. The first pair that says
+    "a scene" (a score below 0.1) ends it. None of no pairs that can be compared.
     """
     chosen = pairs[:: -(-len(pairs) // _PAIRS_MAX) or 1]
     changing = [pair for pair in chosen if cv2.norm(pair.first_HW, pair.second_HW, cv2.NORM_INF) > _FROZEN]

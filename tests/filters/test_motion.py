@@ -188,6 +188,14 @@ def test_a_change_of_size_is_not_motion(texture: Texture) -> None:
     assert total == pytest.approx(0, abs=1e-3)
 
 
+def test_a_picture_that_is_turned_on_its_way_is_measured(texture: Texture) -> None:
+    planes = [view(texture, 3 * n, 0) for n in range(30)]
+    planes += [np.ascontiguousarray(view(texture, 3 * n, 0).T) for n in range(30)]
+    row = columns(planes, [n / 30 for n in range(60)])
+    assert row["camera"] == "pan"
+    assert row["motion_total"] > 0.1
+
+
 def test_pairs_lie_within_the_clip(texture: Texture) -> None:
     """A clip between two cuts is measured by its own frames alone."""
     signal = MotionSignal(MotionSignal.Options())

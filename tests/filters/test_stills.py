@@ -185,7 +185,7 @@ def test_stills_and_scenes_are_told_apart(gold: Path, tmp_path: Path) -> None:
     for still, score in rendered(tmp_path):
         found[still].append(score)
     for record in json.loads((gold / "truth.json").read_text()):
-        if not record["outcome"] == "clips" or record["duplicate_of"] or record["near_duplicate_of"]:
+        if record["outcome"] != "clips" or record["duplicate_of"] or record["near_duplicate_of"]:
             continue
         for shot in record["shots"]:
             still = shot["moved_still"] or shot["frozen_share"] > 0.9
