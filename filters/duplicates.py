@@ -8,8 +8,8 @@ not on their order.
 
 Not found: pictures cut on one side only, turned, or framed; a trimmed copy of a fast shot whose samples lie
 half a second beside the original's. Wrongly found: motion that repeats before a fixed camera (walkers on one
-path, loops), the more so the shorter the clips; colours are not looked at. Where nothing moves in two clips of
-one set they are the same clip to this, and to the eye.
+path, loops), the more so the shorter the clips; colours are not looked at. Clips of one set in which nothing
+moves are copies to this, as they are to the eye.
 """
 
 from __future__ import annotations
