@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TypeAlias
 
-from curate.frames import Boundary
+from curate.frames import Boundary, SmallFrame
 from curate.records import Failure, Row, Sample
 from curate.split.shots import Clock, Shot, ShotBuilder
 from curate.split.stage import Eyes, SplitOptions
@@ -29,6 +29,8 @@ from shards.storage import sha256_of
 __all__ = ["ClipCut", "ClipLost", "Event", "Heartbeat", "Scan", "SourceScanned", "scan_source"]
 
 _HEARTBEAT_S = 1.0
+_BATCH_FRAMES = 8
+"""Shown at once: a decoder empties the processor's caches of all else, frame by frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class Scan:
         self._samples: deque[tuple[int, Sample]] = deque()
         self._next_sample_s = float("-inf")
         self._gaps: deque[int] = deque()
+        self._seen: list[SmallFrame] = []
         self._frames = 0
         self._frame_s = 0.0
         self._first_s = 0.0
@@ -138,11 +141,14 @@ class Scan:
         watch, beat_s = self._watch, perf_counter()
         for frame in self._reader:
             watch.lap("decode")
-            yield from self._take(frame)
+            self._see(frame)
+            if len(self._seen) == _BATCH_FRAMES:
+                yield from self._look()
             if (now := perf_counter()) - beat_s > _HEARTBEAT_S:
                 beat_s = now
                 yield Heartbeat(self._frames)
         watch.lap("decode")
+        yield from self._look()
         boundaries = self._detector.finish()
         watch.lap("detect")
         yield from self._close(self._merge(boundaries, self._frames + 1))
@@ -151,7 +157,8 @@ class Scan:
         yield from self._cut(self._shots.finish(self._frames))
         yield self._scanned()
 
-    def _take(self, frame: Frame) -> Iterator[Event]:
+    def _see(self, frame: Frame) -> None:
+        """Keep of a frame what is wanted of it, while its picture is at hand."""
         watch = self._watch
         if frame.after_gap:
             self._gaps.append(frame.index)
@@ -162,23 +169,29 @@ class Scan:
             self._first_s = frame.time_s
         self._clock.push(frame.pts, frame.time_s)
         self._frames = frame.index + 1
-        small = frame.small()
+        self._seen.append(frame.small())
         watch.lap("shrink")
-        boundaries = self._detector.push(small)
-        watch.lap("detect")
-        for signal in self._signals:
-            signal.push(small)
-        watch.lap("signals")
         if frame.time_s >= self._next_sample_s:
             jpeg = frame.jpeg(self._options.sample_px, self._options.sample_quality)
             self._samples.append((frame.index, Sample(frame.time_s, jpeg)))
             every_s = self._options.sample_every_s
             self._next_sample_s = (frame.time_s // every_s + 1) * every_s
             watch.lap("samples")
-        settled = self._detector.settled
-        if boundaries or self._gaps:
-            yield from self._close(self._merge(boundaries, settled))
-        yield from self._cut(self._shots.settle(self._bound(settled)))
+
+    def _look(self) -> Iterator[Event]:
+        """Show the frames seen to the detector and the signals; cut what has become certain."""
+        seen, self._seen = self._seen, []
+        for signal in self._signals:
+            for small in seen:
+                signal.push(small)
+        self._watch.lap("signals")
+        for small in seen:
+            boundaries = self._detector.push(small)
+            settled = self._detector.settled
+            self._watch.lap("detect")
+            if boundaries or self._gaps:
+                yield from self._close(self._merge(boundaries, settled))
+            yield from self._cut(self._shots.settle(self._bound(settled)))
 
     def _bound(self, settled: int) -> int:
         return min(settled, self._gaps[0]) if self._gaps else settled

@@ -50,7 +50,7 @@ class ShotOptions(Options):
 class ShotDetector:
     """Finds hard cuts, dissolves, fades and wipes; implements `curate.frames.Detector`."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Options: ClassVar[type[ShotOptions]] = ShotOptions
 
     def __init__(self, options: ShotOptions) -> None:
