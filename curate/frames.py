@@ -242,7 +242,11 @@ class Detector(Protocol):
 
 
 class Signal(Protocol):
-    """Measurements of a clip made while the source is decoded: small planes in, columns out."""
+    """Measurements of a clip made while the source is decoded: small planes in, columns out.
+
+    Frames are pushed some at a time. A signal that asks for `native_luma` says so with `native = True`, and
+    is pushed each frame while its picture is there.
+    """
 
     version: ClassVar[int]
     provides: ClassVar[pa.Schema]

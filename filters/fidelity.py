@@ -63,6 +63,7 @@ class FidelitySignal:
     """Noise, blocks, softness and combing of clips while their source is decoded."""
 
     version: ClassVar[int] = 1
+    native: ClassVar[bool] = True
     Options: ClassVar[type[Options]] = FidelityOptions
     provides: ClassVar[pa.Schema] = pa.schema(
         [

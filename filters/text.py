@@ -174,7 +174,7 @@ def _model_file() -> Path:
 
 def _load(model: Path, score: float) -> Any:
     """Return rapidocr's detector of text over one thread, at the package's own settings but for `score`."""
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
     from rapidocr.ch_ppocr_det import TextDetector
     from rapidocr.utils.typings import EngineType
 

@@ -59,6 +59,7 @@ class _Timed:
 
     def __init__(self, signal: Signal, name: str, spent_s: Tally) -> None:
         self._signal, self._name, self._spent_s = signal, name, spent_s
+        self.native = getattr(signal, "native", False)
 
     def push(self, frame: SmallFrame) -> None:
         started_s = process_time()

@@ -122,6 +122,8 @@ class Scan:
         self._watch = watch
         self._detector = eyes.detector
         self._signals = eyes.signals
+        self._at_once = [signal for signal in eyes.signals if getattr(signal, "native", False)]
+        self._later = [signal for signal in eyes.signals if signal not in self._at_once]
         self._clock = Clock()
         trim_s = self._options.trim_s
         longest_s = self._options.max_s + self._options.min_s + 2 * trim_s
@@ -169,8 +171,12 @@ class Scan:
             self._first_s = frame.time_s
         self._clock.push(frame.pts, frame.time_s)
         self._frames = frame.index + 1
-        self._seen.append(frame.small())
+        small = frame.small()
+        self._seen.append(small)
         watch.lap("shrink")
+        for signal in self._at_once:
+            signal.push(small)
+        watch.lap("signals")
         if frame.time_s >= self._next_sample_s:
             jpeg = frame.jpeg(self._options.sample_px, self._options.sample_quality)
             self._samples.append((frame.index, Sample(frame.time_s, jpeg)))
@@ -181,7 +187,7 @@ class Scan:
     def _look(self) -> Iterator[Event]:
         """Show the frames seen to the detector and the signals; cut what has become certain."""
         seen, self._seen = self._seen, []
-        for signal in self._signals:
+        for signal in self._later:
             for small in seen:
                 signal.push(small)
         self._watch.lap("signals")
