@@ -9,7 +9,7 @@ are what cameras do, and shear would fit objects.
 All pairs of a clip are fitted at once; sums run along the last axis alone and no BLAS is used, so a pair's
 fit is the same to the bit in whatever company.
 
-Cost: 0.08 ms a pair, of which `sample_flow` half.
+Cost: 0.07 ms a pair, of which `sample_flow` 0.04.
 """
 
 from __future__ import annotations

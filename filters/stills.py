@@ -9,7 +9,7 @@ displacement in pixels and independent of contrast.
 What it cannot tell: a real, dead scene that a camera turns over on a tripod is, to the pixel, a moved still.
 A photograph cut into layers that slide (parallax) is a moving scene to it.
 
-Cost: 0.9 ms a pair, up to eight pairs a clip; a scene is mostly known by its first.
+Cost: 0.7 ms a pair, up to eight pairs a clip; a scene is mostly known by its first.
 """
 
 from __future__ import annotations
