@@ -1,9 +1,9 @@
 """One source from its first packet to its last: the loop of the split pass.
 
-Frames come once, in display order. Each is shrunk at once and, eight at a time, shown small to the signals and
-the detector; on a grid of the source's clock one becomes a JPEG. When a shot is certain it is trimmed, cut, measured and yielded, and what
-only it needed is dropped: memory is bounded by the longest clip (and the detector's delay), not by the
-source. Cost: about half a bare decode on top of the decode.
+Frames come once, in display order. Each is shrunk at once and, eight at a time, shown small to the signals
+and the detector; on a grid of the source's clock one becomes a JPEG. When a shot is certain it is trimmed,
+cut, measured and yielded, and what only it needed is dropped: memory is bounded by the longest clip (and the
+detector's delay), not by the source. Cost: about half a bare decode on top of the decode.
 """
 
 from __future__ import annotations
