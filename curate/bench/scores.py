@@ -8,10 +8,12 @@ thing at a time, on whatever threads its libraries start. Loading models is not 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import process_time
 from typing import cast
 
+import av
 from rich.table import Table
 
 from curate.bench.decode import decode_bare
@@ -135,7 +137,8 @@ def _signals(pass_: PassPlan, paths: Sequence[str]) -> tuple[dict[str, float], f
         except SourceError:
             continue  # it has a failure row already
         started_s = process_time()
-        decode_bare([path])
+        with suppress(av.error.FFmpegError):  # a bare decode stops where a file is damaged
+            decode_bare([path])
         decode_s += process_time() - started_s
     return dict(spent_s), decode_s
 
