@@ -94,9 +94,9 @@ def measure_flow(flow_HW2: Flow, time_s: float, dt_s: float, first_HW: Plane) ->
     the picture little.
     """
     height, width = flow_HW2.shape[:2]
-    x, y = flow_HW2[..., 0], flow_HW2[..., 1]
+    squares_HW2 = flow_HW2 * flow_HW2
     # Not cv2.magnitude: its last bit depends on where in memory an array lies.
-    length_px = float(np.sqrt(x * x + y * y).mean())
+    length_px = float(np.sqrt(squares_HW2[..., 0] + squares_HW2[..., 1]).mean())
     total = length_px / (float(np.hypot(height, width)) * dt_s)
     return PairMotion(total, time_s, dt_s, sample_flow(flow_HW2, first_HW))
 
