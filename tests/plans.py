@@ -6,9 +6,11 @@ from pathlib import Path
 
 from curate.plan import Plan, load_plan
 
-__all__ = ["two_passes"]
+__all__ = ["TWO_PASSES", "two_passes"]
+
+TWO_PASSES = Path(__file__).with_name("two_passes.yaml")
 
 
 def two_passes(*assignments: str) -> Plan:
     """Return the plan of tests/two_passes.yaml, with values set as by `--set`."""
-    return load_plan("two", Path(__file__).with_name("two_passes.yaml"), assignments)
+    return load_plan("two", TWO_PASSES, assignments)

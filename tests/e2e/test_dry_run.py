@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from media import write_video
+from plans import TWO_PASSES, two_passes
 from running import curate, rows, snapshot
 
 from curate.forecast import ASK_PARTS, forecast
@@ -35,13 +36,14 @@ small:
       stages: {"parts:SampleCount": {}}
   select: {name: main, where: sample_count is not null}
 """
+TWO = ("two", "--pipelines", TWO_PASSES)
 COUNT = 20_000
 SIZE = 5_000_000
 
 
-def save(path: Path, pipeline: str, *, gpu: bool = True, **settings: Any) -> Path:
-    """Write rates of round numbers for the default pipeline."""
-    split = load_plan(pipeline).passes[0]
+def save(path: Path, *, gpu: bool = True, **settings: Any) -> Path:
+    """Write rates of round numbers for the pipeline of two passes."""
+    split = two_passes().passes[0]
     made = Made(
         clips=Rate(per_source=2),
         media_bytes=Rate(per_gb=9e8),
@@ -62,7 +64,7 @@ def save(path: Path, pipeline: str, *, gpu: bool = True, **settings: Any) -> Pat
         date="2026-01-02T03:04:05+00:00", machine={"cpu": "Abacus 9"}, versions={}, sources=7, images=0,
         bytes=9, failed=0, passes=passes | settings,
     )  # fmt: skip
-    path.write_text(json.dumps(RatesFile(pipelines={pipeline: measured}).model_dump(mode="json")))
+    path.write_text(json.dumps(RatesFile(pipelines={"two": measured}).model_dump(mode="json")))
     return path
 
 
@@ -92,8 +94,8 @@ def dry_run(*arguments: str | Path) -> str:
 
 
 def test_the_figures_of_a_large_list(inventory: Path, rates: Path, tmp_path: Path) -> None:
-    save(rates, "default")
-    text = dry_run("--input", inventory, "--output", tmp_path / "run", "--workers", "10")
+    save(rates)
+    text = dry_run(*TWO, "--input", inventory, "--output", tmp_path / "run", "--workers", "10")
     # 16 sources a unit: 20,000 sources of 5 MB are 1,250 units and 100 GB.
     assert "20,000 sources (among them 4 images), 93.1 GiB" in text
     assert "split 1,250 of 1,250 units to run" in text
@@ -119,8 +121,8 @@ def test_the_figures_of_a_large_list(inventory: Path, rates: Path, tmp_path: Pat
 
 
 def test_a_cluster_has_a_pool_a_shape_of_worker(inventory: Path, rates: Path, tmp_path: Path) -> None:
-    save(rates, "default", gpu=False)
-    there = ("--input", inventory, "--output", tmp_path / "run", "--executor", "ray")
+    save(rates, gpu=False)
+    there = (*TWO, "--input", inventory, "--output", tmp_path / "run", "--executor", "ray")
     assert "unknown: as many workers as fit on the cluster" in dry_run(*there)
     gpu = ("--set", "caption.resources.gpus=1", "--set", "caption.resources.workers=1")
     text = dry_run(*there, "--workers", "20", *gpu)
@@ -129,14 +131,14 @@ def test_a_cluster_has_a_pool_a_shape_of_worker(inventory: Path, rates: Path, tm
 
 
 def test_nothing_is_made_up_where_nothing_was_measured(inventory: Path, rates: Path, tmp_path: Path) -> None:
-    text = dry_run("--input", inventory, "--output", tmp_path / "run")
+    text = dry_run(*TWO, "--input", inventory, "--output", tmp_path / "run")
     assert "split 1,250 of 1,250 units to run unknown unknown unknown" in text
     assert "in all unknown unknown unknown" in text
     assert f"`curate bench rates INPUT` measures them (looked in {rates})" in text
     assert "takes unknown" in text
     assert "makes unknown" in text
     rates.write_text("no rates")
-    done = curate("run", "--dry-run", "--input", inventory, "--output", tmp_path / "run")
+    done = curate("run", "--dry-run", *TWO, "--input", inventory, "--output", tmp_path / "run")
     assert done.returncode == 2
     assert "rates.json: not a file of rates" in done.stderr
 

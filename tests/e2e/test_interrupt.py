@@ -28,6 +28,7 @@ slow:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_leaves_nothing_running_and_goes_on_later(tmp_path: Path, how: signal.Signals) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     for name in ("first", "second"):
         write_video(tmp_path / "in" / f"{name}.mp4", [(60, 2)], seed=len(name))
     (tmp_path / "p.yaml").write_text(PIPELINE.replace("FIXED", str(tmp_path / "fixed")))
