@@ -15,13 +15,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset as pads
 
 from shards.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads
 
 __all__ = ["connect", "matching_ids", "names_column", "quote", "widened"]
 

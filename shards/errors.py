@@ -4,8 +4,10 @@ CurateError                      what the program cannot go on from; the CLI pri
 ├── ConfigError                  a pipeline, option or argument is wrong (exit 2)
 ├── InputError                   an input path, table or selection is wrong or missing (exit 2)
 ├── StorageError                 reading or writing a run failed: disk full, permission (exit 1)
+├── ServiceError                 a service that the run needs is gone, or wants no more (exit 1)
 ├── IntegrityError               bytes on disk are not what a table says (exit 1)
-└── StageError                   a stage broke its contract or crashed (exit 1)
+├── StageError                   a stage broke its contract or crashed (exit 1)
+└── SpikeError                   a captioner says the same of too many clips (exit 1)
 ClipError                        what is wrong with one source or clip; becomes a failure row
 ├── SourceError                  a source cannot be read, or not to its end
 ├── TransferError                a source's store does not answer; another day it may
@@ -26,10 +28,13 @@ __all__ = [
     "DecodeLimitError",
     "InputError",
     "IntegrityError",
+    "ServiceError",
     "SourceError",
+    "SpikeError",
     "StageError",
     "StorageError",
     "TransferError",
+    "WorkerLostError",
 ]
 
 
@@ -59,8 +64,20 @@ class IntegrityError(CurateError):
     """Bytes on disk are not what a table says."""
 
 
+class ServiceError(CurateError):
+    """A service that the run needs is gone for longer than is waited, or wants no more."""
+
+
 class StageError(CurateError):
     """A stage broke its contract or crashed: the program is wrong, not the clip."""
+
+
+class SpikeError(CurateError):
+    """A captioner says the same of too many clips."""
+
+
+class WorkerLostError(StageError):
+    """What a worker holds has died (an inference engine): it ends, and another one tries the unit again."""
 
 
 class ClipError(Exception):

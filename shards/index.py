@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from shards.condition import MEMORY_BYTES, connect, quote, widened
 from shards.errors import ConfigError, InputError, IntegrityError, StorageError
 from shards.run import INDEX, Part, RunFiles
-from shards.schemas import CAPTION_STRUCT, column
+from shards.schemas import CAPTION_DETAILS, CAPTION_STRUCT, column
 from shards.sorting import sorted_by_hash
 from shards.storage import Storage
 from shards.tables import check_schema, for_each, part_metadata, part_shape, read_parts, write_batches
@@ -152,7 +152,7 @@ def _schema(tables: Sequence[_Table]) -> pa.Schema:
     struct = CAPTION_STRUCT
     for table in tables[1:]:
         if table.name == "captions":
-            struct = pa.struct(table.fields)
+            struct = pa.struct([field for field in table.fields if field.name not in CAPTION_DETAILS])
         else:
             fields += [field.with_nullable(True) for field in table.fields]
     fields.append(column("captions", pa.list_(struct), doc="all captions, in order of variant"))
@@ -200,7 +200,8 @@ def _join_sql(tables: Sequence[_Table]) -> str:
 
 
 def _captions_sql(table: _Table) -> str:
-    members = ", ".join(f"{quote(field.name)} := {quote(field.name)}" for field in table.fields)
+    names = [quote(field.name) for field in table.fields if field.name not in CAPTION_DETAILS]
+    members = ", ".join(f"{name} := {name}" for name in names)
     return f"""
         select clip_id,
                list(struct_pack({members}) order by variant) as captions,

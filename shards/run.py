@@ -27,6 +27,7 @@ __all__ = [
     "Purged",
     "RunFiles",
     "RunInfo",
+    "SpikeLimits",
     "safe_name",
 ]
 
@@ -40,6 +41,16 @@ _SAFE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
+class SpikeLimits:
+    """When so many of a run's captions are equal that it fails."""
+
+    share: float
+    """of the captions of a variant and model, 0 to 1, beyond which equal ones are a spike"""
+    least: int
+    """captions of a variant and model below which nothing is a spike"""
+
+
+@dataclass(frozen=True, slots=True)
 class PassInfo:
     """What readers must know of a pass: which fingerprint is current, and which tables it writes."""
 
@@ -50,6 +61,8 @@ class PassInfo:
     """names of the passes whose tables it reads"""
     where: str | None = None
     """the condition under which it admits a clip; not part of the fingerprint"""
+    spikes: SpikeLimits | None = None
+    """how many of its captions may be equal; None: any number, or it writes none; nor part of it"""
 
     @property
     def fp8(self) -> str:
@@ -93,7 +106,11 @@ class RunInfo:
         return cls(
             passes={
                 name: PassInfo(
-                    item["fingerprint"], tuple(item["tables"]), tuple(item["reads"]), item["where"]
+                    item["fingerprint"],
+                    tuple(item["tables"]),
+                    tuple(item["reads"]),
+                    item["where"],
+                    None if item["spikes"] is None else SpikeLimits(**item["spikes"]),
                 )
                 for name, item in raw["passes"].items()
             },

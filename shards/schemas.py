@@ -11,6 +11,8 @@ import pyarrow as pa
 
 __all__ = [
     "CAPTIONS",
+    "CAPTION_DETAILS",
+    "CAPTION_PART",
     "CAPTION_STRUCT",
     "CLIPS",
     "FAILURES",
@@ -97,22 +99,41 @@ CLIPS = pa.schema(
     ]
 )
 
+CAPTION_PART = pa.struct(
+    [
+        column("template", pa.string(), nullable=False),
+        column("time_s", pa.float64(), "s", "of the frame, from the clip's start; null: of the whole clip"),
+        column("text", pa.string()),
+        column("status", pa.string(), nullable=False),
+    ]
+)
 CAPTIONS = pa.schema(
     [
         column("clip_id", pa.string(), nullable=False),
         column("variant", pa.string(), doc="dense, short, …", nullable=False),
         column("caption", pa.string()),
         column("status", pa.string(), doc="ok, truncated, empty, refused, error", nullable=False),
-        column("caption_ok", pa.bool_(), doc="status is ok and every check passed", nullable=False),
+        column("caption_ok", pa.bool_(), doc="status is ok, and there are no problems", nullable=False),
         column("caption_model", pa.string(), nullable=False),
         column("words", pa.int32()),
-        column("tokens", pa.int32(), doc="that the engine generated; null where it has no tokens"),
+        column("tokens", pa.int32(), doc="of the T5 tokenizer, the end token too; null without one"),
+        column("repetition", pa.float64(), "1", "share of four-word phrases that came before: seq-rep-4"),
+        column("language", pa.string(), doc="ISO 639-1; null where the text does not tell"),
+        column("alignment", pa.float64(), "1", "cosine of the CLIP vectors of caption and samples, -1 to 1"),
+        column("problems", pa.list_(pa.string()), doc="codes of what the checks found, sorted"),
+        column("request_id", pa.string(), doc="of the answer that became the caption"),
+        column("asked", pa.int32(), doc="times that it was asked for"),
+        column("prompt_tokens", pa.int32(), doc="of that request; null where the engine has no tokens"),
+        column("generated_tokens", pa.int32(), doc="likewise"),
+        column("parts", pa.list_(CAPTION_PART), doc="other answers that the caption was made of"),
         column("samples_digest", pa.string(), doc="SHA-256 of the samples captioned, hex", nullable=False),
     ]
 )
 
-# A clip's captions in the index and in manifests: all but the clip's id, as a list, in order of variant.
-CAPTION_STRUCT = pa.struct([field for field in CAPTIONS if field.name != "clip_id"])
+# What the index and manifests leave out: those who train captioners read it from the table itself.
+CAPTION_DETAILS = frozenset({"parts"})
+# A clip's captions there, as a list, in order of variant.
+CAPTION_STRUCT = pa.struct([field for field in CAPTIONS if field.name not in {"clip_id", *CAPTION_DETAILS}])
 
 FAILURES = pa.schema(
     [

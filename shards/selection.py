@@ -10,11 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 
 from shards.condition import connect, matching_ids, names_column, widened
 from shards.errors import ConfigError, IntegrityError
@@ -30,6 +29,9 @@ from shards.tables import (
     part_schema,
     write_file,
 )
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads
 
 __all__ = ["Selection", "manifest_schema", "select", "selection_id", "shards_of"]
 
@@ -69,6 +71,8 @@ def select(run: RunFiles, where: str, name: str, *, mix_aesthetics: bool = False
     Raises `ConfigError` for a wrong condition or name, and for a condition that compares what is not
     comparable. An empty selection is written like any other.
     """
+    import pyarrow.dataset as pads  # brings pandas along, where it is installed
+
     target = run.manifest_path(name)
     index = build_index(run)
     total = missing = 0

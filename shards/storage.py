@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import pyarrow.fs as pafs
 
@@ -27,6 +27,7 @@ __all__ = [
     "at_hand",
     "beside",
     "fetch",
+    "is_http",
     "is_remote",
     "open_storage",
     "sha256_of",
@@ -142,8 +143,20 @@ def is_remote(uri: str | os.PathLike[str]) -> bool:
     return os.fspath(uri).startswith(("s3://", "gs://"))
 
 
+def is_http(uri: str | os.PathLike[str]) -> bool:
+    """Say whether `uri` names something behind an HTTP server, which can only be read."""
+    return os.fspath(uri).startswith(("http://", "https://"))
+
+
 def open_storage(root: str | os.PathLike[str]) -> Storage:
-    """Return the storage at `root`: a local path, `s3://bucket/prefix` or `gs://bucket/prefix`."""
+    """Return the storage at `root`: a local path, `s3://bucket/prefix` or `gs://bucket/prefix`.
+
+    `http://` and `https://` too, to read from.
+    """
+    if is_http(root):
+        from shards.http_storage import HttpStorage
+
+        return HttpStorage(os.fspath(root))
     if is_remote(root):
         from shards.object_storage import ObjectStorage
 
@@ -160,6 +173,11 @@ def beside(path: str | os.PathLike[str], relative: str = "") -> tuple[Storage, s
     `relative` may itself be a URI or an absolute path.
     """
     text = os.fspath(path)
+    if is_http(relative) or (is_http(text) and not is_remote(relative)):
+        from shards.http_storage import split_address
+
+        folder, name = split_address(urljoin(text, relative) if relative else text)
+        return open_storage(folder), name
     if is_remote(relative) or (is_remote(text) and not os.path.isabs(relative)):
         whole = relative if is_remote(relative) else text
         scheme, _, rest = whole.partition("://")

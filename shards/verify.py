@@ -3,7 +3,8 @@
 Checked are: the seal of every current table, index and manifest; the hash of every tar, of every clip and
 of every clip's samples; that tars hold what the rows say and nothing else; that ids are what they are made
 of; that every pass accounts for every clip; that clips decode to their frames; that each caption belongs to
-the samples of its clip. Cost: everything is read, clips are decoded once; memory is the rows of one unit.
+its clip, and that no captioner said the same of too many. Cost: everything is read, clips are decoded once;
+memory is the rows of one unit.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from shards.caption_spikes import passes_with_limits, run_spikes
+from shards.check_captions import caption_faults
 from shards.checks import (
     Decode,
     Problem,
@@ -101,9 +104,20 @@ def _run_jobs(
     jobs += [partial(_unit, run.storage, info, by_unit[unit], decode) for unit in sorted(by_unit)]
     if run.storage.exists(INDEX):
         jobs.append(partial(check_table, run.storage, INDEX))
+    jobs += [partial(_spikes, run, info, name) for name in passes_with_limits(info)]
     # The clips of selections are those of the units, byte for byte: they need no decoding again.
     jobs += [partial(_selection, run.storage, f"shards/{name}", None) for name in run.selections()]
     return problems, jobs
+
+
+def _spikes(run: RunFiles, info: RunInfo, name: str) -> Iterator[Problem]:
+    """Check that a captioner did not say the same of too many clips."""
+    folder = f"tables/captions/{info.passes[name].fp8}"
+    try:
+        for spike in run_spikes(run, info, name):
+            yield Problem(folder, None, str(spike))
+    except IntegrityError:
+        pass  # a damaged part has been named already
 
 
 # -- one unit ---------------------------------------------------------------------------------------------
@@ -220,16 +234,17 @@ def _rows_of_clips(
     table = read_table(storage, part.path)
     if "clip_id" not in table.column_names:
         return
-    seen = set()
     captions = part.table == "captions"
-    keys = [name for name in ("clip_id", "variant", "samples_digest") if name in table.column_names]
+    seen = set()
+    keys = table.column_names if captions else ["clip_id"]
     for row in table.select(keys).to_pylist():
         ident = row["clip_id"]
-        key = (ident, row.get("variant"))
+        key = (ident, row["variant"] if captions else None)
         if ident not in clips:
             yield Problem(part.path, ident, "there is no such clip")
-        elif captions and row["samples_digest"] != clips[ident]["samples_sha256"]:
-            yield Problem(part.path, ident, f"the caption {row['variant']!r} was made of other samples")
+        elif captions:
+            for fault in caption_faults(row, clips[ident]):
+                yield Problem(part.path, ident, fault)
         if key in seen:
             yield Problem(part.path, ident, "has two rows")
         seen.add(key)
@@ -313,6 +328,5 @@ def _pointed(
 
 def _belonging(manifest: str, row: Row) -> Iterator[Problem]:
     for said in row["captions"] or ():
-        if said["samples_digest"] != row["samples_sha256"]:
-            what = f"the caption {said['variant']!r} was made of other samples"
-            yield Problem(manifest, row["clip_id"], what)
+        for fault in caption_faults(said, row):
+            yield Problem(manifest, row["clip_id"], fault)

@@ -134,6 +134,11 @@ def write_caption_unit(run: RunFiles, unit: str, clips: list[dict]) -> None:
         {
             "clip_id": clip["clip_id"], "variant": variant, "caption": f"{variant} text of {clip['clip_id']}",
             "status": "ok", "caption_ok": True, "caption_model": "fake-1", "words": 4,
+            "problems": [], "request_id": f"{clip['clip_id']}/{variant}/1", "asked": 1,
+            "parts": [
+                {"template": "frame", "time_s": time_s - clip["start_s"], "text": "A frame.", "status": "ok"}
+                for time_s in clip["sample_times_s"]
+            ],
             "samples_digest": clip["samples_sha256"],
         }
         for clip in admitted

@@ -152,6 +152,24 @@ def change_part(run: RunFiles, table: str, fp8: str, change: Change, **metadata:
         ("captions", lambda row: row.update(clip_id="f" * 32), "there is no such clip"),
         ("captions", lambda row: row.update(samples_digest="0" * 64), "made of other samples"),
         ("captions", lambda row: row.update(variant="dense"), "has two rows"),
+        ("captions", lambda row: row.update(request_id="f" * 32 + "/short/1"), "not about this clip"),
+        ("captions", lambda row: row.update(request_id=row["clip_id"] + "0/short/1"), "not about this clip"),
+        (
+            "captions",
+            lambda row: row["parts"][1].update(time_s=1.5),
+            "at 1.5 s, where the clip has no sample",
+        ),
+        ("captions", lambda row: row["parts"][0].update(time_s=-0.25), "at -0.25 s, where the clip has no"),
+        ("captions", lambda row: row.update(problems=["opening"]), "ok, but to have problems: opening"),
+        ("captions", lambda row: row.update(status="truncated"), "ok, but its status is 'truncated'"),
+        ("captions", lambda row: row.update(caption=None, words=0), "ok, but has no text"),
+        ("captions", lambda row: row.update(caption_ok=False), "not to be ok, but its status is, and it has"),
+        (
+            "captions",
+            lambda row: row.update(caption_ok=False, problems=["opening", "meta", "meta"]),
+            "problems twice, or not in order",
+        ),
+        ("captions", lambda row: row.update(words=5), "has 4 words, not 5"),
     ],
 )
 def test_rows_that_do_not_agree_are_found(run: RunFiles, table: str, change: Change, what: str) -> None:
@@ -219,3 +237,27 @@ def test_nothing_to_verify_and_progress(run: RunFiles, tmp_path: Path) -> None:
     verify(str(run.storage.root), progress=lambda done, of: seen.append((done, of)))
     assert seen == [(number, 5) for number in range(1, 6)]  # two units, the index, two selections
     assert str(Problem("a", "b", "c")) == "a (clip b): c"
+
+
+def test_a_selection_with_another_clips_caption_is_found(run: RunFiles) -> None:
+    path = run.manifest_path("loose")
+    rows = read_table(run.storage, path)
+    listed = rows.to_pylist()
+    one, other = [row for row in listed if row["captions"]][:2]
+    one["captions"], other["captions"] = other["captions"], one["captions"]
+    changed = pa.Table.from_pylist(listed, schema=rows.schema)
+    write_table(run.storage, path, changed, part_metadata(run.storage, path))
+    found = [problem for problem in problems(run) if problem.path == path]
+    assert {problem.clip_id for problem in found} == {one["clip_id"], other["clip_id"]}
+    assert any("made of other samples" in problem.what for problem in found)
+    assert any("not about this clip" in problem.what for problem in found)
+
+
+def test_a_caption_that_was_not_checked_and_one_that_is_not_ok_are_sound(run: RunFiles) -> None:
+    change_part(
+        run, "captions", CAPTION.fp8, lambda row: row.update(problems=None, request_id=None, parts=None)
+    )
+    path = change_part(
+        run, "captions", CAPTION.fp8, lambda row: row.update(caption_ok=False, problems=["opening"])
+    )
+    assert [problem for problem in problems(run) if problem.path == path] == []
