@@ -3,14 +3,19 @@
 A part that is already there is kept: only admitted clips that it lacks are computed, and the new part is the
 union, in the order of the clips table. So a widened `where`, or clips that a retried split brought, cost
 their own work only. Several threads may each run a unit; a stage computes for one of them at a time, unless
-it is `concurrent`. Memory, for each unit in flight: its rows, and the samples of one batch of clips.
+it is `concurrent`: then several batches of a unit are under way at once, too, and none waits for the slowest
+clip of another. Memory, for each unit in flight: its rows, and the samples of one batch of clips, or of
+`BATCHES` where the stages are concurrent.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from itertools import islice
 from time import perf_counter, process_time
 from typing import Any
 
@@ -31,6 +36,19 @@ __all__ = ["ClipsRunner"]
 
 # Clips handed to a stage at once: enough for an engine to batch, few enough to hold their samples.
 BATCH_CLIPS = 64
+# Batches of a unit under way at once, where every stage is concurrent.
+BATCHES = 3
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What became of a batch of clips."""
+
+    kept: dict[str, list[Row]] = field(default_factory=dict)
+    """rows, by clip"""
+    failed: dict[str, Row] = field(default_factory=dict)
+    """rows of failures, by clip"""
+    seconds: Tally = field(default_factory=Tally)
 
 
 class ClipsRunner:
@@ -86,27 +104,31 @@ class ClipsRunner:
             and row["clip_id"] not in failed
             and task.only in (None, row["source_uri"])
         ]
-        for start in range(0, len(missing), BATCH_CLIPS):
-            batch = missing[start : start + BATCH_CLIPS]
-            self._compute(task, batch, kept, failed, seconds)
+        for batch, done in self._batches(task, missing):
+            kept |= done.kept
+            failed |= done.failed
+            seconds.add(done.seconds)
             report(Progress({"clips": len(batch)}))
         if task.only is not None:
             return Done({}, {})
         order = [str(row["clip_id"]) for row in clips]
         rows = [row for ident in order for row in kept.get(ident, ())]
         failures = [failed[ident] for ident in order if ident in failed]
-        done = sum(ident in kept for ident in order)
+        written = sum(ident in kept for ident in order)
         counts = {
             "clips_in": len(order),
             "failed": len(failures),
-            "not_admitted": len(order) - done - len(failures),
+            "not_admitted": len(order) - written - len(failures),
         }
         started_s = perf_counter()
         parts = {self._pass.table: (self._pass.schema, rows)}
         commit_unit(self._storage, self._pass, unit, parts, failures, counts=counts)
         seconds["store"] += perf_counter() - started_s
         # What was there already has been counted in `kept` before: only the work of this task goes on.
-        return Done({**counts, "rows": len(rows), "computed": len(missing)}, dict(seconds))
+        counted = Tally()
+        for stage in self._stages.values():
+            counted.add(stage.counts())
+        return Done({**counts, "rows": len(rows), "computed": len(missing), **counted}, dict(seconds))
 
     def _upstream(self, unit: str) -> pa.Table:
         """Return the unit's clips with the columns of every earlier pass, in the order of the clips table."""
@@ -151,15 +173,27 @@ class ClipsRunner:
                     failed[row["clip_id"]] = row
         return kept, failed
 
-    def _compute(
-        self,
-        task: Task,
-        rows: Sequence[Row],
-        kept: dict[str, list[Row]],
-        failed: dict[str, Row],
-        seconds: Tally,
-    ) -> None:
+    def _batches(self, task: Task, rows: Sequence[Row]) -> Iterator[tuple[Sequence[Row], _Batch]]:
+        """Yield batches of the rows with what became of them, as they are done."""
+        batches = [rows[start : start + BATCH_CLIPS] for start in range(0, len(rows), BATCH_CLIPS)]
+        if len(batches) < 2 or not all(stage.concurrent for stage in self._stages.values()):
+            for batch in batches:
+                yield batch, self._compute(task, batch)
+            return
+        waiting = iter(batches)
+        with ThreadPoolExecutor(BATCHES, thread_name_prefix="batch") as pool:
+            under_way: dict[Future[_Batch], Sequence[Row]] = {}
+            for batch in islice(waiting, BATCHES):
+                under_way[pool.submit(self._compute, task, batch)] = batch
+            while under_way:
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    yield under_way.pop(future), future.result()
+                    for batch in islice(waiting, 1):
+                        under_way[pool.submit(self._compute, task, batch)] = batch
+
+    def _compute(self, task: Task, rows: Sequence[Row]) -> _Batch:
         """Run every stage over a batch; a clip that one fails goes no further."""
+        done = _Batch()
         merged = {str(row["clip_id"]): dict(row) for row in rows}
         provided: dict[str, list[dict[str, Any]]] = {ident: [{"clip_id": ident}] for ident in merged}
         alive = list(merged)
@@ -171,16 +205,16 @@ class ClipsRunner:
                 started_s = perf_counter()
                 for clip in clips:
                     clip.samples()
-                seconds["read"] += perf_counter() - started_s
+                done.seconds["read"] += perf_counter() - started_s
             with self._turns[name]:
                 started_s, cpu_s = perf_counter(), process_time()
                 outcomes = _checked(stage, name, clips, stage.process(clips)) if clips else []
-                seconds[name] += perf_counter() - started_s
+                done.seconds[name] += perf_counter() - started_s
                 self.stage_cpu_s[name] += process_time() - cpu_s
             surviving = []
             for ident, outcome in zip(alive, outcomes, strict=True):
                 if isinstance(outcome, Failure):
-                    failed[ident] = self._failed(task, name, merged[ident], outcome, 1)
+                    done.failed[ident] = self._failed(task, name, merged[ident], outcome, 1)
                     continue
                 surviving.append(ident)
                 if isinstance(outcome, tuple):
@@ -189,8 +223,8 @@ class ClipsRunner:
                     provided[ident][0].update(outcome)
                     merged[ident].update(outcome)
             alive = surviving
-        for ident in alive:
-            kept[ident] = list(provided[ident])
+        done.kept |= {ident: list(provided[ident]) for ident in alive}
+        return done
 
     def _clip(self, row: Row, cache: dict[str, tuple[Sample, ...]]) -> Clip:
         ident = str(row["clip_id"])

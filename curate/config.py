@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from curate.registry import nearest
 from shards.errors import ConfigError
 
-__all__ = ["Size", "Sql", "load_yaml", "override", "packaged_pipelines", "validate"]
+__all__ = ["Size", "Sql", "load_yaml", "override", "packaged_pipelines", "validate", "with_unsaid"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -96,6 +96,14 @@ def override(tree: Mapping[str, Any], assignments: Sequence[str], shorten: Any) 
                 raise ConfigError(f"--set {assignment!r}: {key!r} holds a value, not a mapping")
         node[keys[-1]] = value
     return result
+
+
+def with_unsaid(resolved: Any, given: Any) -> Any:
+    """Return `resolved` and what it leaves out of `given`: options that decide no result (an address)."""
+    if not (isinstance(resolved, dict) and isinstance(given, dict)):
+        return resolved
+    both = {key: with_unsaid(value, given.get(key)) for key, value in resolved.items()}
+    return {key: value for key, value in given.items() if key not in both} | both
 
 
 def validate(model: type[M], data: Any, where: str) -> M:

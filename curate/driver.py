@@ -27,6 +27,7 @@ from curate.executors.base import (
 from curate.plan import PassPlan, Plan
 from curate.progress import Reporter
 from curate.schedule import Schedule
+from curate.spikes import check_spikes, spike_limits
 from curate.tally import Tally
 from curate.tasks import Done, TaskFailed
 from curate.units import Unit
@@ -70,7 +71,9 @@ class Totals:
 def describe_run(plan: Plan, units: Sequence[Unit], before: RunInfo | None) -> RunInfo:
     """Return what run.json is to say; what was purged stays purged."""
     return RunInfo(
-        passes={p.name: PassInfo(p.fingerprint, p.tables, p.reads, p.where) for p in plan.passes},
+        passes={
+            p.name: PassInfo(p.fingerprint, p.tables, p.reads, p.where, spike_limits(p)) for p in plan.passes
+        },
         pipeline={"name": plan.pipeline, **plan.resolved},
         units=tuple(unit.id for unit in units),
         versions=package_versions(),
@@ -80,9 +83,13 @@ def describe_run(plan: Plan, units: Sequence[Unit], before: RunInfo | None) -> R
 
 
 def committed_units(run: RunFiles, info: RunInfo, plan: Plan) -> dict[str, set[str]]:
-    """Return pass → units whose part is there and needs no second look. One listing a pass."""
+    """Return pass → units whose part is there and needs no second look. One listing a pass.
+
+    Where a pass is to look at a unit again, so are those after it: its part will be younger than theirs.
+    """
     result: dict[str, set[str]] = {}
     upstream: dict[str, Part] | None = None
+    settled: set[str] | None = None
     for pass_ in plan.passes:
         parts = run.committed(info, pass_.name)
         if pass_.whole_run:
@@ -101,8 +108,10 @@ def committed_units(run: RunFiles, info: RunInfo, plan: Plan) -> dict[str, set[s
             result[pass_.name] = {
                 part.unit
                 for part, metadata in zip(younger, made, strict=True)
-                if metadata.get("where") == pass_.where
+                if metadata.get("where") == pass_.where and (settled is None or part.unit in settled)
             }
+        # A pass over the whole run is looked at before those after it: their turn comes with a new listing.
+        settled = None if pass_.whole_run else result[pass_.name]
         upstream = parts
     return result
 
@@ -119,7 +128,8 @@ def drive(
 ) -> Totals:
     """Run every unit of every pass (or of the pass `only`) that is not committed yet.
 
-    Raises RunFailedError on the first error that is not a source's or a clip's; what was committed stays.
+    Raises RunFailedError on the first error that is not a source's or a clip's, SpikeError when all is done
+    but too many captions are equal; what was committed stays.
     """
     info = run.info()
     if retry is not None:
@@ -155,6 +165,7 @@ def drive(
             )  # fmt: skip
         for name in leg:
             _await_listing(run, info, name, {unit.id for unit in ready})
+            check_spikes(run, info, name)
     return totals
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "Signal",
     "SmallFrame",
     "Transition",
+    "gather",
     "half",
     "halve",
 ]
@@ -104,6 +105,37 @@ class Pyramid:
         """The plane at its own size, 0–255."""
         return self.at_most(self._long_px)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Pyramid]) -> Sequence[Pyramid]:
+        """Return pyramids of the same planes that are halved and stretched together, if they are of one size.
+
+        Of small planes, most of the cost is in the calls. What is not halved is left to each: few ask for it.
+        """
+        first = parts[0]
+        shape, stretch, stacked = first._levels[0].shape, first._stretch, first._stacked
+        if any(one._levels[0].shape != shape or one._stretch != stretch for one in parts):
+            return parts
+        whole = cls(np.concatenate([one._levels[0] for one in parts]), stretch, stacked * len(parts))
+        return [_Part(one, whole, nth, len(parts)) for nth, one in enumerate(parts)]
+
+
+class _Part(Pyramid):
+    """One plane's part of a pyramid of several."""
+
+    __slots__ = ("_nth", "_of", "_together")
+
+    def __init__(self, alone: Pyramid, together: Pyramid, nth: int, of: int) -> None:
+        self._levels, self._long_px, self._stacked = alone._levels, alone._long_px, alone._stacked
+        self._shown, self._asked, self._stretch = alone._shown, alone._asked, alone._stretch
+        self._together, self._nth, self._of = together, nth, of
+
+    def _make(self, long_px: int) -> Plane:
+        if long_px >= self._long_px:
+            return super()._make(long_px)
+        planes = self._together.at_most(long_px)
+        rows = len(planes) // self._of
+        return planes[self._nth * rows : (self._nth + 1) * rows]
+
 
 # ITU-R BT.601/709: luma 16 to 235, chroma 16 to 240 about 128. (scale, offset) to full range.
 _STRETCH_LUMA = (255 / 219, -16 * 255 / 219)
@@ -127,7 +159,8 @@ class SmallFrame:
 
     The luma is the decoder's own, turned as it is shown, in storage pixels; the chroma planes (128 is
     neutral) are at most 160 px long, also by halving; for gray sources both are all 128. All is 8 bit and
-    full range: 0–255. The arrays are fresh for every frame: a detector may keep them.
+    full range: 0–255. A detector may keep the arrays. They may lie in memory that frames share (`gather`):
+    what is kept long of a few frames should be copied.
     """
 
     __slots__ = ("_native", "chroma", "index", "luma", "time_s")
@@ -206,6 +239,14 @@ class SmallFrame:
         """The red-difference chroma at its full small size."""
         chroma = self.chroma.whole
         return chroma[len(chroma) // 2 :]
+
+
+def gather(frames: Sequence[SmallFrame]) -> None:
+    """Let frames that are looked at together be halved together; their planes stay the same, to the bit."""
+    lumas = Pyramid.joined([frame.luma for frame in frames])
+    chromas = Pyramid.joined([frame.chroma for frame in frames])
+    for frame, luma, chroma in zip(frames, lumas, chromas, strict=True):
+        frame.luma, frame.chroma = luma, chroma
 
 
 @dataclass(frozen=True, slots=True)

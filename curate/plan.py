@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate.config import load_yaml, override, packaged_pipelines, validate
+from curate.config import load_yaml, override, packaged_pipelines, validate, with_unsaid
 from curate.pipeline import PackOptions, PassOptions, PipelineOptions, Resources, SelectOptions
 from curate.presets import SELECTIONS, find_preset
 from curate.records import Options, Stage, WholeRunStage
@@ -26,7 +26,7 @@ from shards.condition import matching_ids
 from shards.errors import ConfigError
 from shards.schemas import CAPTIONS, CLIPS
 
-__all__ = ["PassPlan", "Plan", "StagePlan", "load_plan"]
+__all__ = ["PassPlan", "Plan", "StagePlan", "load_plan", "plan_tree", "whole_path"]
 
 # The table that a pass commits with; a pass of another name writes a table of its own name.
 COMMIT_TABLES = {"split": "clips", "score": "scores", "label": "labels", "caption": "captions"}
@@ -117,11 +117,18 @@ def load_plan(
     if not isinstance(pipelines[pipeline], dict):
         raise ConfigError(f"{file.name}: {pipeline}: expected a mapping")
     tree = override(pipelines[pipeline], assignments, whole_path)
+    return plan_tree(pipeline, tree, file, carried)
+
+
+def plan_tree(pipeline: str, tree: Mapping[str, Any], file: Path, carried: pa.Schema | None) -> Plan:
+    """Return the checked plan of the pipeline that `tree` is; `file` knows its preset of a selection."""
     options = validate(PipelineOptions, tree, pipeline)
     passes: list[PassPlan] = []
+    given: dict[str, dict[str, Any]] = {}
     for name, raw in options.passes.items():
         where = f"{pipeline}.passes.{name}"
         checked = validate(PassOptions, raw, where)
+        given[name] = dict(checked.stages)
         passes.append(_plan_pass(name, checked, passes, where, list(carried or ())))
     if not passes or not _is_split(passes[0]):
         raise ConfigError(f"{pipeline}.passes: the first pass must be the one with the stage 'split'")
@@ -136,7 +143,10 @@ def load_plan(
             p.name: {
                 "where": p.where,
                 "resources": p.resources.model_dump(mode="json"),
-                "stages": {s.name: s.options.model_dump(mode="json") for s in p.stages},
+                "stages": {
+                    s.name: with_unsaid(s.options.model_dump(mode="json"), given[p.name][s.name])
+                    for s in p.stages
+                },
             }
             for p in passes
         }

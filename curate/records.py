@@ -123,6 +123,14 @@ class Stage(ABC):
     def process(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """Return one outcome per clip, in the same order."""
 
+    def counts(self) -> Mapping[str, float]:
+        """Return what else was counted since the last call: tokens, requests; for metrics and the summary.
+
+        With several units in flight a unit gets what others did meanwhile, too: only sums over a run mean
+        something.
+        """
+        return {}
+
     def close(self) -> None:
         """Let go of everything; safe after a failed `setup`."""
 

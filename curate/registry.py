@@ -1,8 +1,9 @@
 """Names in a pipeline to classes: entry points, or `module:Class`.
 
 `curate` imports no filter and no captioner; it finds them here at run time. An installed distribution adds
-names by declaring an entry point in `cogcurate.stages`, `.detectors`, `.signals` or `.engines`; a module on
-PYTHONPATH needs no declaration. The working directory is not searched: a stray file there shadows nothing.
+names by declaring an entry point in `cogcurate.stages`, `.detectors`, `.signals`, `.engines`, `.aligners`,
+`.commands` or `.benchmarks`; a module on PYTHONPATH needs no declaration. The working directory is not
+searched: a stray file there shadows nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from shards.errors import ConfigError
 
 __all__ = ["Kind", "known", "nearest", "resolve"]
 
-Kind = Literal["stage", "detector", "signal", "engine"]
+Kind = Literal["stage", "detector", "signal", "engine", "command", "benchmark", "aligner"]
 
 
 @cache

@@ -13,7 +13,6 @@ from time import perf_counter, process_time
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 
 from curate.commit import commit_unit, write_metrics
 from curate.plan import PassPlan, Plan
@@ -97,6 +96,8 @@ def run_whole_pass(run: RunFiles, info: RunInfo, plan: Plan, pass_: PassPlan) ->
 
 def _read(run: RunFiles, stage: WholeRunStage, where: str | None) -> pa.Table:
     """Return the columns needed of the clips admitted, in order of clip."""
+    import pyarrow.dataset as pads  # brings pandas along, where it is installed
+
     index = build_index(run)
     with run.storage.scratch() as scratch:
         here, copy = at_hand(run.storage, index, scratch)

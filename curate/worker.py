@@ -8,6 +8,8 @@ stays serial (its runner sees to that), what it reads and writes overlaps.
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import threading
 import traceback
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from time import process_time
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from curate.clips_unit import ClipsRunner
 from curate.commit import write_metrics
@@ -25,12 +27,14 @@ from curate.plan import Plan
 from curate.split.stage import Split
 from curate.split.unit import SplitRunner
 from curate.tasks import Report, Task, TaskFailed
-from shards.errors import CurateError, StorageError
+from shards.errors import CurateError, StorageError, WorkerLostError
 from shards.run import Purged
 from shards.storage import is_remote, open_storage
 
 __all__ = ["Worker", "WorkerSpec", "serve"]
 
+_LOST: Final = 70
+"""exit status of a worker whose engine has died: EX_SOFTWARE of sysexits.h"""
 _Runner: TypeAlias = "SplitRunner | ClipsRunner"
 
 
@@ -76,6 +80,10 @@ class Worker:
             if task.only is None:
                 done = replace(done, counts={**done.counts, "cpu_s": used.cpu_s})
                 write_metrics(self._storage, self._plan.pass_named(task.pass_name), task.unit.id, done)
+        except WorkerLostError as exc:
+            # Like any death: the executor starts another worker, counts the attempt and finds the culprit.
+            logging.getLogger(__name__).error("%s", exc)
+            os._exit(_LOST)
         except Exception as exc:
             return self._failed(exc, f"pass {task.pass_name!r}, unit {task.unit.id}")
         return done

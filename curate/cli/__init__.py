@@ -16,6 +16,7 @@ import typer
 
 from curate.cli import bench, footage, maintain, run, select
 from curate.driver import RunFailedError
+from curate.registry import known, resolve
 from shards.errors import CurateError
 
 __all__ = ["app", "main"]
@@ -31,7 +32,12 @@ run.register(app)
 select.register(app)
 maintain.register(app)
 footage.register(app)
+for _name in known("benchmark"):
+    bench.app.command(_name)(resolve("benchmark", _name))
 app.add_typer(bench.app, name="bench")
+# `caption`, and later others: packages that this one doesn't import.
+for _name in known("command"):
+    app.add_typer(resolve("command", _name), name=_name)
 
 USAGE = 2
 INTERRUPTED = 130

@@ -26,6 +26,11 @@ def footage(
     what: Annotated[str, typer.Option("--set", metavar="gold|shapes", help="what to render")] = "gold",
     count: Annotated[int, typer.Option(min=1, help="clips of the shapes set")] = 1000,
     seed: Annotated[int, typer.Option(help="of the shapes set")] = 0,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="shapes of one sentence each, all of which can be seen")
+    ] = False,
+    size_px: Annotated[int, typer.Option(min=32, help="side of the frames of the shapes set")] = 64,
+    frames: Annotated[int, typer.Option(min=2, help="of a clip of the shapes set, 8 a second")] = 17,
 ) -> int:
     """Render synthetic footage with its truth: the gold corpus, or shapes already packed in shards."""
     from curate.footage import render_gold, render_shapes
@@ -36,6 +41,8 @@ def footage(
         if what == "gold":
             result = render_gold(directory, progress=advance)
         else:
-            result = render_shapes(directory, count, seed=seed, progress=advance)
+            result = render_shapes(
+                directory, count, seed=seed, size_px=size_px, frames=frames, plain=plain, progress=advance
+            )
     typer.echo(f"{what}: {result}")
     return 0

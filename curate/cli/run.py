@@ -12,6 +12,8 @@ import pyarrow as pa
 import typer
 from rich.console import Console
 
+from curate.again import plan_again, units_of
+from curate.asked import describe_requests
 from curate.cli.plan import print_plan
 from curate.driver import Totals, describe_run, drive
 from curate.executors.place import ExecutorName, choose_place
@@ -40,10 +42,16 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    inputs: Annotated[list[str], typer.Option("--input", help="folder, file or glob; may be repeated")],
     output: Annotated[str, typer.Option("--output", help="the run's folder; made if need be")],
     pipeline: Annotated[str, typer.Argument(help="a name in pipelines.yaml")] = "default",
     *,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            help="folder, file, glob or list; may be repeated; with --only, none: the clips that the run has",
+        ),
+    ] = None,
     pipelines: Annotated[Path | None, typer.Option(help="another pipelines.yaml")] = None,
     only: Annotated[str | None, typer.Option("--only", metavar="PASS", help="run this pass alone")] = None,
     settings: Annotated[
@@ -83,22 +91,31 @@ def run(
             plan.pass_named(only)
         return plan
 
-    # What is wrong in the pipeline is said before a long listing, unless a list has a say in it.
-    plan = None if any(is_list(text) for text in inputs) else load()
     if not is_remote(output):
         output = os.path.abspath(local_path(output))  # workers elsewhere have other working directories
+    # What is wrong in the pipeline is said before a long listing, unless a list has a say in it.
+    early = load() if inputs and not any(is_list(text) for text in inputs) else None
+
+    def gather(*, estimate: bool) -> tuple[Plan, Listing, list[Unit]]:
+        if not inputs:
+            if only is None:
+                raise ConfigError("--input is missing: only a pass alone (--only) takes the run's own clips")
+            files = RunFiles.open(output)
+            units = units_of(files)
+            listing = Listing(tuple(source for unit in units for source in unit.sources), {})
+            return plan_again(files, only, pipeline, pipelines, settings or ()), listing, units
+        listing = list_sources(inputs, estimate=estimate)
+        plan = early or load(listing.carried)
+        return plan, listing, _divide(plan, listing)
+
     console = Console(highlight=False)
     if dry_run:
-        listing = list_sources(inputs, estimate=True)
-        plan = plan or load(listing.carried)
-        units = _divide(plan, listing)
+        plan, listing, units = gather(estimate=True)
         ray = place.name is ExecutorName.RAY
         print_plan(console, plan, listing, units, output, only=only, workers=workers, ray=ray)
         return 0
     with place.joined():
-        listing = list_sources(inputs)
-        plan = plan or load(listing.carried)
-        units = _divide(plan, listing)
+        plan, listing, units = gather(estimate=False)
         files = _open_run(output)
         before = files.info() if files.storage.exists(RUN_JSON) else None
         info = describe_run(plan, units, before)
@@ -125,7 +142,7 @@ def run(
 def _witnesses(output: str, listing: Listing) -> list[str]:
     """Return a file of the run and one of the input, where these are files of this machine."""
     paths = [f"{output}/{RUN_JSON}", next((local_path(holder(s)) for s in listing.sources if s.bytes), "")]
-    return [path for path in paths if path and not is_remote(path)]
+    return [path for path in paths if path and not is_remote(path) and os.path.exists(path)]
 
 
 def _divide(plan: Plan, listing: Listing) -> list[Unit]:
@@ -198,6 +215,8 @@ def _summarise(
     console.print(render_funnel(funnel))
     if totals.units:
         console.print(render_seconds(totals))
+        for line in describe_requests(totals):
+            console.print(line, markup=False)
     else:
         console.print("everything was there already: nothing was computed")
     if funnel.failures:

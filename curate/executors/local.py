@@ -52,9 +52,10 @@ class LocalExecutor:
             worker.child.send(task)
         except OSError:
             del worker.tasks[task.key]
-            if not worker.tasks:  # it died while it was idle; another one takes the task
-                self._workers.remove(worker)
-                worker.child.close()
+            if worker.tasks:  # `wait` buries it, with what it had; this task is offered again after that
+                return False
+            self._workers.remove(worker)  # it died while it was idle; another one takes the task
+            worker.child.close()
             return self.offer(task)
         return True
 

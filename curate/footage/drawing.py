@@ -20,8 +20,10 @@ __all__ = [
     "SHAPES",
     "TEMPLATES",
     "Truth",
+    "background",
     "caption_of",
     "draw_clip",
+    "paint",
 ]
 
 
@@ -92,7 +94,7 @@ class Truth:
     background: str
     second_color: str | None
     second_shape: str | None
-    template: int
+    template: int | None
 
 
 def draw_clip(
@@ -113,14 +115,14 @@ def draw_clip(
     ]
     end = [start[0] + dx * reach, start[1] + dy * reach]
     speed = reach * math.hypot(dx, dy) / duration_s
-    canvas = _background(ground, size_px, int(rng.integers(6)), rng)
+    canvas = background(ground, size_px, int(rng.integers(6)), rng)
     second = str(rng.choice(SHAPES)) if rng.random() < 0.3 else None
     if second:
-        _paint(canvas[None], second, rgb(COLORS[other]), rng.uniform(0.1, 0.9, (1, 2)), 0.16, 0.3)
+        paint(canvas[None], second, rgb(COLORS[other]), rng.uniform(0.1, 0.9, (1, 2)), 0.16, 0.3)
     video = np.repeat(canvas[None], frames, axis=0)
     along = np.linspace(0, 1, frames)[:, None]
     centers = np.array(start)[None] * (1 - along) + np.array(end)[None] * along
-    _paint(video, shape, rgb(COLORS[color]), centers, size, float(rng.uniform(-0.25, 0.25)))
+    paint(video, shape, rgb(COLORS[color]), centers, size, float(rng.uniform(-0.25, 0.25)))
     noise = rng.normal(0, 0.012, (1, size_px, size_px, 1))
     pixels = np.clip((video + np.roll(noise, 3, axis=1)) * 255 + 0.5, 0, 255).astype(np.uint8)
     truth = Truth(
@@ -143,6 +145,7 @@ def draw_clip(
 
 def caption_of(truth: Truth) -> str:
     """Return the sentence that the clip's template makes of its truth."""
+    assert truth.template is not None
     past = (
         f" past a {truth.second_color} {truth.second_shape} that stands still" if truth.second_shape else ""
     )
@@ -175,13 +178,14 @@ def _ground(name: str, size_px: int, number: int) -> Floats:
     )
 
 
-def _background(name: str, size_px: int, number: int, rng: np.random.Generator) -> Floats:
+def background(name: str, size_px: int, number: int, rng: np.random.Generator) -> Floats:
+    """Return a piece (H, W, 3) of one of the soft textures, in 0..1."""
     texture = _ground(name, size_px, number)
     y, x = (int(v) for v in rng.integers(0, 3 * size_px, 2))
     return texture[y : y + size_px, x : x + size_px].copy()
 
 
-def _paint(
+def paint(
     video_THWC: Floats, shape: str, color: Floats, centers: npt.NDArray[np.float64], size: float, turn: float
 ) -> None:
     """Paint a shape, lit from the top left and with a soft shadow, at each frame's centre, in place."""

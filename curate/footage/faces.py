@@ -29,7 +29,7 @@ from curate.footage.textures import (
     wood,
 )
 
-__all__ = ["talker"]
+__all__ = ["HAIRS", "SKINS", "Head", "head_of", "room", "speech", "talker", "with_features"]
 
 SKINS: tuple[Color, ...] = ((0.9, 0.7, 0.59), (0.56, 0.39, 0.29), (0.8, 0.58, 0.44), (0.38, 0.26, 0.2))
 HAIRS: tuple[Color, ...] = ((0.2, 0.13, 0.08), (0.08, 0.07, 0.07), (0.55, 0.4, 0.2), (0.5, 0.48, 0.46))
@@ -56,6 +56,7 @@ def _shelve(wall: Floats, board: Floats, rng: np.random.Generator, span: tuple[i
         x = left
         while x < right - 4:
             width, height = int(rng.uniform(0.02, 0.055) * unit) + 2, int(step * rng.uniform(0.6, 0.85))
+            width = min(width, wall.shape[1] - x)
             tone = rgb(HUES[int(rng.integers(6))]) * rng.uniform(0.45, 0.9)
             head = max(0, floor - height)
             back = np.sin(np.linspace(0.5, 2.6, width))[None, :, None]
@@ -66,7 +67,7 @@ def _shelve(wall: Floats, board: Floats, rng: np.random.Generator, span: tuple[i
         wall[floor : floor + thick, case] = board[floor : floor + thick, case]
 
 
-def _set(size: Size, seed: int, light: Light) -> Sprite:
+def room(size: Size, seed: int, light: Light) -> Sprite:
     """Return the room behind: a wall, shelves of books, a plant, a lamp's glow, all a little out of focus."""
     unit = size[1]
     rng = np.random.default_rng(seed)
@@ -90,7 +91,7 @@ def _set(size: Size, seed: int, light: Light) -> Sprite:
     return Sprite(to_image(soft), unit)
 
 
-def _head(unit: int, seed: int) -> Head:
+def head_of(unit: int, seed: int) -> Head:
     """Return the head, shaded, with ears, nose, neck and hair; eyes and mouth are drawn every frame."""
     height, width = int(0.78 * unit), int(0.62 * unit)
     skin, hair = SKINS[seed % 4], HAIRS[(seed // 2) % 4]
@@ -137,7 +138,7 @@ def _head(unit: int, seed: int) -> Head:
     return Head(sprite(picture.astype(np.float32), np.maximum(alpha, covered), unit).rgba, unit, skin, hair)
 
 
-def _features(
+def with_features(
     head: Head, *, blink: float, gaze: tuple[float, float], brow: float, mouth: float, smile: float
 ) -> Sprite:
     """Return the head with its eyes, brows and mouth as told; all in 0..1 or small fractions of the head."""
@@ -202,7 +203,7 @@ def _features(
     return Sprite(picture, head.unit_px)
 
 
-def _speech(time_s: float, seed: int) -> float:
+def speech(time_s: float, seed: int) -> float:
     """Return how far the mouth is open (0..1): syllables at 4 to 6 a second, with pauses."""
     talks = 0.5 + 0.5 * math.tanh(4 * (math.sin(0.9 * time_s + seed) + 0.55))
     return talks * abs(math.sin(13.0 * time_s + seed) * 0.6 + math.sin(21.7 * time_s) * 0.4)
@@ -232,24 +233,24 @@ def _torso(unit: int, seed: int) -> Sprite:
 def talker(size: Size, seed: int, light: Light) -> Scene:
     """Somebody who talks to the camera from a fixed seat; nothing else moves."""
     unit = size[1]
-    room = _set(size, seed, light)
-    head, torso = _head(int(unit * 0.86), seed), _torso(unit, seed)
+    behind = room(size, seed, light)
+    head, torso = head_of(int(unit * 0.86), seed), _torso(unit, seed)
     key = rgb(light.key)
     head = Head(_tint(head.rgba, key), head.unit_px, head.skin, head.hair)
     torso = Sprite(_tint(torso.rgba, key), torso.unit_px)
 
     def render(time_s: float, view: View) -> Image:
-        frame = fill(size, room, place(room, view, size, depth=2.5))
+        frame = fill(size, behind, place(behind, view, size, depth=2.5))
         drift = math.sin(0.7 * time_s + seed) + 0.5 * math.sin(1.9 * time_s + 2 * seed)
         nod = 0.6 * math.sin(1.3 * time_s) + 0.4 * math.sin(3.1 * time_s + seed)
         draw(frame, torso, place(torso, view, size, at=(0.026 * drift, 0.42 + 0.005 * nod)))
         blink = max(0.0, 1.0 - abs(((time_s + 0.37 * seed) % 3.1) - 1.5) / 0.09)
-        face = _features(
+        face = with_features(
             head,
             blink=min(1.0, blink),
             gaze=(0.7 * math.tanh(3 * math.sin(0.8 * time_s + seed)), 0.4 * math.sin(1.1 * time_s)),
             brow=max(0.0, math.sin(1.7 * time_s + seed)) ** 3,
-            mouth=_speech(time_s, seed),
+            mouth=speech(time_s, seed),
             smile=0.5 + 0.5 * math.sin(0.5 * time_s),
         )
         at = (0.05 * drift, -0.04 + 0.016 * nod)

@@ -26,6 +26,7 @@ import pyarrow as pa
 from av.video.stream import VideoStream
 
 from curate.footage.drawing import caption_of, draw_clip
+from curate.footage.plain_shapes import draw_plain_clip, plain_caption_of
 from curate.footage.planes import to_frame
 from curate.footage.textures import Image
 from shards.errors import InputError
@@ -38,6 +39,7 @@ from shards.tar import FileDigest
 
 __all__ = ["SCHEMA", "render_shapes"]
 
+_Job: TypeAlias = tuple[int, int, int, int, int, int, bool]
 Advance: TypeAlias = Callable[[int, int], None]
 
 MODEL: Final = "template"
@@ -76,7 +78,7 @@ SCHEMA: Final = pa.schema(
         column("captions", pa.list_(CAPTION_STRUCT)),
         column("color", pa.string(), doc="of the moving shape"),
         column("shape", pa.string(), doc="circle, square or triangle"),
-        column("direction", pa.string(), doc="left, right, up, down, or a diagonal such as up-left"),
+        column("direction", pa.string(), doc="left, right, up, down, a diagonal such as up-left, or still"),
         column("speed", pa.float64(), "1/s", "frame sides a second"),
         column("size", pa.float64(), doc="share of the frame's side"),
         *(
@@ -86,7 +88,7 @@ SCHEMA: Final = pa.schema(
         column("background", pa.string(), doc="gray, brown, slate, moss or dark"),
         column("second_color", pa.string(), doc="of a shape that stands still; null where there is none"),
         column("second_shape", pa.string()),
-        column("template", pa.int32(), doc="number of the caption's template"),
+        column("template", pa.int32(), doc="number of the caption's template; null: a plain clip"),
         column("seed", pa.int64()),
         column("number", pa.int64(), doc="of the clip in its seed"),
         LOCATION.field("shard"),
@@ -103,10 +105,15 @@ def render_shapes(
     size_px: int = 64,
     frames: int = 17,
     fps: int = 8,
+    plain: bool = False,
     progress: Advance | None = None,
     processes: int = 2,
 ) -> Path:
     """Render `count` clips into `directory` as packed shards; return the path of their manifest.
+
+    Plain clips say one thing each, which can be seen (`curate.footage.plain_shapes`): a set that captioners
+    are tried on. `truth.jsonl` beside the manifest has each clip's caption and what it shows, by the id that
+    the clip has as a source: cut the shards' videos by `curate run --input 'DIR/*.tar'`, and compare.
 
     Raises `InputError` for an odd or tiny `size_px`, or fewer than two frames; `StorageError` when the
     folder cannot be written.
@@ -116,7 +123,9 @@ def render_shapes(
             f"shapes of {size_px} px, {frames} frames: want an even size from 32 px and 2 frames or more"
         )
     storage = open_storage(directory).create()
-    chunks = [(seed, at, min(at + CHUNK, count), size_px, frames, fps) for at in range(0, count, CHUNK)]
+    chunks = [
+        (seed, at, min(at + CHUNK, count), size_px, frames, fps, plain) for at in range(0, count, CHUNK)
+    ]
     clips: list[tuple[dict[str, Any], bytes]] = []
     for made in _mapped(chunks, processes):
         clips += made
@@ -131,13 +140,13 @@ def render_shapes(
                 row["clip_id"], media, {name: row[name] for name in sample_columns(SCHEMA)}, captioned=True
             )
             row["shard"] = f"{shard:05d}.tar"
-    _commit(storage, [row for row, _ in clips], writer.files, f"seed {seed}, {count} clips")
+    rows = [row for row, _ in clips]
+    storage.write("truth.jsonl", _truth(rows))
+    _commit(storage, rows, writer.files, f"seed {seed}, {count} clips")
     return directory / "manifest.parquet"
 
 
-def _mapped(
-    chunks: list[tuple[int, int, int, int, int, int]], processes: int
-) -> Iterator[list[tuple[dict[str, Any], bytes]]]:
+def _mapped(chunks: list[_Job], processes: int) -> Iterator[list[tuple[dict[str, Any], bytes]]]:
     if processes < 2 or len(chunks) < 4:
         yield from map(_chunk, chunks)
         return
@@ -145,25 +154,26 @@ def _mapped(
         yield from pool.map(_chunk, chunks)
 
 
-def _chunk(job: tuple[int, int, int, int, int, int]) -> list[tuple[dict[str, Any], bytes]]:
+def _chunk(job: _Job) -> list[tuple[dict[str, Any], bytes]]:
     """Return the rows and the videos of clips [first, last) of a seed."""
-    seed, first, last, size_px, frames, fps = job
+    seed, first, last, size_px, frames, fps, plain = job
+    draw, tell = (draw_plain_clip, plain_caption_of) if plain else (draw_clip, caption_of)
     cv2.setNumThreads(1)
     made = []
     for number in range(first, last):
-        video, truth = draw_clip(np.random.default_rng([seed, number]), size_px, frames, fps)
+        video, truth = draw(np.random.default_rng([seed, number]), size_px, frames, fps)
         media, time_base = _encoded(list(video), fps)
         sha = hashlib.sha256(media).hexdigest()
         source, end_pts = source_id(sha), int(Fraction(frames, fps) / time_base)
-        caption = caption_of(truth)
-        said = {
+        caption = tell(truth)
+        said = {field.name: None for field in CAPTION_STRUCT} | {
+            "problems": [],
             "variant": "short",
             "caption": caption,
             "status": "ok",
             "caption_ok": True,
             "caption_model": MODEL,
             "words": len(caption.split()),
-            "tokens": None,
             "samples_digest": NO_SAMPLES,
         }
         row: dict[str, Any] = {
@@ -209,6 +219,11 @@ def _encoded(video: list[Image], fps: int) -> tuple[bytes, Fraction]:
         time_base = stream.time_base
     assert time_base is not None
     return target.getvalue(), Fraction(time_base)
+
+
+def _truth(rows: list[dict[str, Any]]) -> bytes:
+    told = ("source_id", "clip_id", "caption", "color", "shape", "direction")
+    return "".join(json.dumps({name: row[name] for name in told}) + "\n" for row in rows).encode()
 
 
 def _commit(storage: Storage, rows: list[dict[str, Any]], files: dict[str, FileDigest], what: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TypeAlias
 
-from curate.frames import Boundary, SmallFrame
+from curate.frames import Boundary, SmallFrame, gather
 from curate.records import Failure, Row, Sample
 from curate.split.shots import Clock, Shot, ShotBuilder
 from curate.split.stage import Eyes, SplitOptions
@@ -187,17 +187,19 @@ class Scan:
     def _look(self) -> Iterator[Event]:
         """Show the frames seen to the detector and the signals; cut what has become certain."""
         seen, self._seen = self._seen, []
+        if seen:
+            gather(seen)
         for signal in self._later:
             for small in seen:
                 signal.push(small)
         self._watch.lap("signals")
         for small in seen:
             boundaries = self._detector.push(small)
-            settled = self._detector.settled
-            self._watch.lap("detect")
             if boundaries or self._gaps:
-                yield from self._close(self._merge(boundaries, settled))
-            yield from self._cut(self._shots.settle(self._bound(settled)))
+                self._watch.lap("detect")
+                yield from self._close(self._merge(boundaries, self._detector.settled))
+        self._watch.lap("detect")
+        yield from self._cut(self._shots.settle(self._bound(self._detector.settled)))
 
     def _bound(self, settled: int) -> int:
         return min(settled, self._gaps[0]) if self._gaps else settled

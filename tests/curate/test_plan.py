@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.plan import Plan, load_plan
+from curate.plan import Plan, load_plan, plan_tree
 from shards.errors import ConfigError
 
 BASE = """
@@ -38,7 +38,7 @@ def prints(made: Plan) -> dict[str, str]:
 
 
 def test_the_packaged_pipelines_are_plans() -> None:
-    assert load_plan("default").names == ["split", "score", "dedup", "caption"]
+    assert load_plan("default").names == ["split", "score", "dedup", "label", "caption"]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,21 @@ def test_a_fingerprint_covers_what_decides_the_results_and_nothing_else(tmp_path
     assert option["extra"] == base["extra"]
     split = prints(plan(tmp_path, BASE, "split.max_s=9"))
     assert all(split[name] != base[name] for name in base)
+
+
+def test_what_a_run_records_is_the_same_plan_again(tmp_path: Path) -> None:
+    """With what decides no result and has no default, too: where a server answers."""
+    served = """
+    caption:
+      stages:
+        caption: { engine: { openai: { base_url: "http://127.0.0.1:9/v1", model: m } }, concurrency: 3 }
+"""
+    made = plan(tmp_path, BASE + served.lstrip("\n"))
+    stage = made.resolved["passes"]["caption"]["stages"]["caption"]
+    assert stage["engine"]["openai"]["base_url"] == "http://127.0.0.1:9/v1"
+    assert stage["concurrency"] == 3
+    tree = {key: value for key, value in made.resolved.items() if key != "name"}
+    assert prints(plan_tree("small", tree, tmp_path, None)) == prints(made)
 
 
 def test_a_selection_may_name_a_preset(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from curate.footage import render_shapes
 from curate.footage.drawing import COLORS, DIRECTIONS, SHAPES
+from curate.footage.plain_shapes import WAYS
 from shards.errors import InputError
 from shards.reader import ManifestReader
 from shards.verify import verify
@@ -96,3 +97,20 @@ def test_the_same_bytes_twice_and_others_for_another_seed(shapes: Path, tmp_path
 def test_sizes_that_cannot_be_are_refused(tmp_path: Path, options: dict[str, int]) -> None:
     with pytest.raises(InputError, match="shapes of"):
         render_shapes(tmp_path, **{"count": 1, **options})
+
+
+def test_plain_clips_show_all_that_their_one_sentence_says(tmp_path: Path) -> None:
+    render_shapes(tmp_path, COUNT, seed=5, size_px=84, frames=26, plain=True, processes=1)
+    truth = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
+    told = {row["source_id"]: row["caption"] for row in truth}
+    assert len(told) == COUNT
+    for sample in ManifestReader(str(tmp_path / "manifest.parquet"), verify=True):
+        row, video = sample.row, pixels(sample.media)
+        assert video.shape == (26, 84, 84, 3)
+        dx, dy, words = WAYS[row["direction"]]
+        article = "An" if row["color"] == "orange" else "A"
+        assert row["caption"] == told[row["source_id"]] == f"{article} {row['color']} {row['shape']} {words}."
+        first, last = (middle(video[at], row["color"], None) for at in (0, -1))
+        moved = (last[0] - first[0], last[1] - first[1])
+        assert [round(step / 0.42) for step in moved] == [dx, dy]
+    assert {row["direction"] for row in truth} == set(WAYS)
