@@ -1,10 +1,10 @@
 """Near-duplicates over a million clips, simulated: `python benchmarks/near_duplicates.py [CLIPS]`.
 
 Prints CPU seconds, peak memory, and how many of the planted copies were found, wrong joins beside. The clips
-are drawn from random pictures: a tenth are copies (hash bits flipped, levels shifted and noisy, some
-mirrored, some cropped), a twentieth are shots of 200 sets before a fixed camera, that is distinct clips with
-nearly equal pictures. `--library` times an index of faiss (to be
-installed) instead, over the same hashes of whole pictures.
+are drawn from random pictures, between which their traces move: a tenth are copies (hash bits flipped, levels
+shifted and noisy, all trimmed by up to a second, some mirrored, some cropped), a twentieth are shots of 200
+sets before a fixed camera, that is distinct clips with nearly equal pictures. `--library` times an index of
+faiss (to be installed) instead, over the same hashes of whole pictures.
 """
 
 from __future__ import annotations
@@ -13,16 +13,23 @@ import argparse
 import resource
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters.crops import Crop, crop_matrix
 from filters.duplicates import DuplicatesOptions, group_duplicates
 from filters.phash import HASH_BYTES, MIRRORED, VIEWS, PerceptualHash
+from filters.portrait import SIDE
+from filters.trace import RATE, pack
 
 COPIES, SETS, SET_CLIPS = 0.1, 200, 0.05
 FLIPPED = 0.1
+CROPPED = Crop(0.04, 0.04, 0.04, 0.04)
+
+Levels = npt.NDArray[np.float32]
 
 
 def flip(random: np.random.Generator, hashes: npt.NDArray[np.uint8], share: float) -> npt.NDArray[np.uint8]:
@@ -34,29 +41,40 @@ def flip(random: np.random.Generator, hashes: npt.NDArray[np.uint8], share: floa
     return hashes ^ noise
 
 
-def pictures(random: np.random.Generator, count: int) -> npt.NDArray[np.float32]:
-    """Return block means (count, 64) of smooth random pictures."""
-    waves = np.cos(np.pi * np.outer(np.arange(8), np.arange(8) + 0.5) / 8).astype(np.float32)
-    power = 1 / (1 + np.add.outer(np.arange(8), np.arange(8))).astype(np.float32)
-    spectrum = random.standard_normal((count, 8, 8), np.float32) * power * 60
+def pictures(random: np.random.Generator, count: int) -> Levels:
+    """Return smooth random pictures (count, 32, 32) about 0, of a deviation of 30 levels."""
+    at = np.arange(SIDE)
+    waves = np.cos(np.pi * np.outer(at, at + 0.5) / SIDE).astype(np.float32)
+    power = (1 / (1 + np.add.outer(at, at)) ** 1.5).astype(np.float32)
+    spectrum = random.standard_normal((count, SIDE, SIDE), np.float32) * power
     spectrum[:, 0, 0] = 0
-    return (waves.T @ spectrum @ waves).reshape(count, 64) / 2
+    shown: Levels = waves.T @ spectrum @ waves
+    return shown * (30 / shown.std((1, 2), keepdims=True))
+
+
+def blocks_of(portraits_N32: Levels) -> Levels:
+    """Return the block means (N, 64) of portraits."""
+    means: Levels = portraits_N32.reshape(-1, 8, 4, 8, 4).mean((2, 4)).reshape(-1, 64)
+    return means
 
 
 def batch(
     random: np.random.Generator, sizes: npt.NDArray[np.int64], sets: npt.NDArray[np.int64], seed: int
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Return hashes (samples, 3, 32) and blocks (samples, 64) of clips; `sets` is -1 of a set of its own."""
+) -> tuple[npt.NDArray[np.uint8], Levels, Levels]:
+    """Return hashes (samples, 3, 32), blocks (samples, 64) and portraits (clips, 32, 32) of clips.
+
+    `sets` is -1 of a clip in a set of its own.
+    """
     clip = np.repeat(np.arange(len(sizes)), sizes)
     hashes = random.integers(0, 256, (len(sizes), len(VIEWS), HASH_BYTES), np.uint8)
-    blocks = pictures(random, len(sizes))
+    portraits = pictures(random, len(sizes))
     shared = np.random.default_rng(seed)
     set_hashes = shared.integers(0, 256, (SETS, len(VIEWS), HASH_BYTES), np.uint8)
-    set_blocks = pictures(shared, SETS)
+    set_portraits = pictures(shared, SETS)
     inside = sets >= 0
-    hashes[inside], blocks[inside] = set_hashes[sets[inside]], set_blocks[sets[inside]]
-    moving = pictures(random, len(clip)) * 0.15
-    return flip(random, hashes[clip], 1 / 16), blocks[clip] + moving
+    hashes[inside], portraits[inside] = set_hashes[sets[inside]], set_portraits[sets[inside]]
+    moving = blocks_of(pictures(random, len(clip))) * 0.15
+    return flip(random, hashes[clip], 1 / 16), blocks_of(portraits)[clip] + moving, portraits
 
 
 def simulate(clips: int, seed: int = 0) -> Iterator[tuple[pa.Table, npt.NDArray[np.int64]]]:
@@ -68,33 +86,60 @@ def simulate(clips: int, seed: int = 0) -> Iterator[tuple[pa.Table, npt.NDArray[
         originals = count - int(count * COPIES)
         sizes = random.integers(4, 9, originals)
         sets = np.where(random.random(originals) < SET_CLIPS, random.integers(0, SETS, originals), -1)
-        hashes, blocks = batch(random, sizes, sets, seed)
+        hashes, blocks, portraits = batch(random, sizes, sets, seed)
         of = random.integers(0, originals, count - originals)
         ends = np.cumsum(sizes)
         take = np.concatenate([np.arange(ends[n] - sizes[n], ends[n]) for n in of] or [np.empty(0, np.int64)])
         copied, shown = flip(random, hashes[take], 1 / 16), blocks[take] * 0.9 + 8
         shown = shown + random.standard_normal(shown.shape, np.float32)
-        kind = np.repeat(random.integers(0, 3, len(of)), sizes[of])
+        pictured = portraits[of] * 0.9 + 8 + random.standard_normal((len(of), SIDE, SIDE), np.float32)
+        kinds = random.integers(0, 3, len(of))
+        kind = np.repeat(kinds, sizes[of])
         copied[kind == 1] ^= MIRRORED
         shown[kind == 1] = shown[kind == 1].reshape(-1, 8, 8)[:, :, ::-1].reshape(-1, 64)
+        pictured[kinds == 1] = pictured[kinds == 1][:, :, ::-1]
+        shown[kind == 2] = shown[kind == 2] @ crop_matrix(CROPPED, False, 8).T / 1024
+        whole = pictured[kinds == 2].reshape(-1, SIDE * SIDE)
+        pictured[kinds == 2] = (whole @ crop_matrix(CROPPED, False, SIDE).T / 1024).reshape(-1, SIDE, SIDE)
         # The original's middle view is what the cropped copy shows whole.
         copied[kind == 2, 0] = flip(random, hashes[take][kind == 2, 1], 1 / 16)
         sizes = np.concatenate((sizes, sizes[of]))
         yield (
             _table(
-                start, sizes, np.concatenate((hashes, copied)), np.concatenate((blocks, shown)), originals
+                start,
+                sizes,
+                np.concatenate((hashes, copied)),
+                np.concatenate((blocks, shown)),
+                np.concatenate((portraits, pictured)),
+                originals,
             ),
             (start + np.concatenate((np.arange(originals), of))),
         )
+
+
+def trace(blocks_S64: Levels, portrait: Levels, late: int) -> bytes:
+    """Return the trace of a clip that moves from each of the blocks to the next, `late` steps cut off."""
+    at = np.arange(late, (len(blocks_S64) - 1) * RATE + 1) / RATE
+    before = np.minimum(at.astype(int), len(blocks_S64) - 2)
+    share = (at - before)[:, None]
+    steps = blocks_S64[before] * (1 - share) + blocks_S64[before + 1] * share
+    shown = np.clip(np.rint(portrait + 128), 0, 255).astype(np.uint8)
+    return pack(np.clip(steps, 0, 255), shown.ravel())
 
 
 def _table(
     start: int,
     sizes: npt.NDArray[np.int64],
     hashes: npt.NDArray[np.uint8],
-    blocks: npt.NDArray[np.float32],
+    blocks: Levels,
+    portraits: Levels,
     originals: int,
 ) -> pa.Table:
+    starts = np.concatenate(([0], np.cumsum(sizes)))
+    traces = [
+        trace(blocks[low:high] + 128, portraits[number], number % RATE if number >= originals else 0)
+        for number, (low, high) in enumerate(pairwise(starts))
+    ]
     offsets = pa.array(np.concatenate(([0], np.cumsum(sizes))).astype(np.int32))
     levels = np.clip(np.rint(blocks + 128), 0, 255).astype(np.uint8)
     columns = []
@@ -113,6 +158,7 @@ def _table(
             "bytes": np.full(count, 1_000_000),
             "phash": columns[0],
             "phash_blocks": columns[1],
+            "trace": pa.array(traces, pa.binary()),
         }
     )
 

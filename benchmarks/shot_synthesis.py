@@ -7,7 +7,7 @@ frames), gives thousands of boundaries in seconds, because nothing is encoded or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -15,27 +15,12 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import numpy.typing as npt
+from shot_disturbances import disturb
+from shot_planes import Planes, Random, Shot, crop, look, map_planes, masked, mix, take, wear
 
-from curate.frames import Plane, SmallFrame
+from curate.frames import SmallFrame
 
 __all__ = ["Edited", "Shot", "edit"]
-
-Planes = tuple[Plane, Plane, Plane]
-Random = np.random.Generator
-
-
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """A single shot: planes of its frames, and its frame rate."""
-
-    source: str
-    luma_THW: Plane
-    u_Thw: Plane
-    v_Thw: Plane
-    fps: float
-
-    def __len__(self) -> int:
-        return len(self.luma_THW)
 
 
 @dataclass(slots=True)
@@ -54,376 +39,6 @@ class Edited:
     def small_frames(self) -> list[SmallFrame]:
         """Return what a detector is shown."""
         return [SmallFrame(i, i / self.fps, *planes) for i, planes in enumerate(self.frames)]
-
-
-def _fit(plane: Plane, shape: tuple[int, ...]) -> Plane:
-    """Scale and crop the middle so that the plane covers `shape`."""
-    height, width = shape
-    if plane.shape == shape:
-        return plane
-    scale = max(height / plane.shape[0], width / plane.shape[1])
-    size = (max(width, round(plane.shape[1] * scale)), max(height, round(plane.shape[0] * scale)))
-    big = cv2.resize(plane, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    top, left = (big.shape[0] - height) // 2, (big.shape[1] - width) // 2
-    return np.ascontiguousarray(big[top : top + height, left : left + width])
-
-
-def _map(planes: Planes, change: Callable[[Plane], Plane]) -> Planes:
-    return change(planes[0]), change(planes[1]), change(planes[2])
-
-
-def _lit(planes: Planes, gain: float, offset: float) -> Planes:
-    y, u, v = planes
-    y = cv2.convertScaleAbs(np.maximum(y.astype(np.float32) * gain + offset, 0))
-    colour = float(np.clip(gain, 0, 1.2))
-    return (
-        y,
-        *(np.clip((c.astype(np.float32) - 128) * colour + 128, 0, 255).astype(np.uint8) for c in (u, v)),
-    )
-
-
-def _mix(a: Planes, b: Planes, share: float) -> Planes:
-    y, u, v = (cv2.addWeighted(p, 1 - share, q, share, 0) for p, q in zip(a, b, strict=True))
-    return y, u, v
-
-
-def _masked(a: Planes, b: Planes, mask: npt.NDArray[np.float32]) -> Planes:
-    out = []
-    for p, q in zip(a, b, strict=True):
-        m = cv2.resize(mask, p.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        out.append(np.rint(p * (1 - m) + q * m).astype(np.uint8))
-    y, u, v = out
-    return y, u, v
-
-
-def _crop(planes: Planes, top: float, left: float, size: float) -> Planes:
-    """Return the part of the picture that starts at (top, left) and is `size` of it long, enlarged."""
-
-    def cut(plane: Plane) -> Plane:
-        height, width = plane.shape
-        move = np.array([[size, 0, left * width], [0, size, top * height]], np.float32)
-        return cv2.warpAffine(plane, move, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                              borderMode=cv2.BORDER_REFLECT)  # fmt: skip
-
-    return _map(planes, cut)
-
-
-# --- pieces of shots -------------------------------------------------------------------------------------
-
-
-def _take(shot: Shot, like: Planes, start: int, length: int, step: float) -> list[Planes]:
-    chosen = np.minimum((start + np.arange(length) * step).astype(int), len(shot) - 1)
-    planes = (shot.luma_THW, shot.u_Thw, shot.v_Thw)
-    out = []
-    for i in chosen:
-        y, u, v = (_fit(np.asarray(p[i]), x.shape) for p, x in zip(planes, like, strict=True))
-        out.append((y, u, v))
-    return out
-
-
-def _look(rng: Random, frames: list[Planes]) -> list[Planes]:
-    """Give a piece a look of its own: mirrored, regraded, cropped, noisy, coarsely compressed."""
-    if rng.random() < 0.3:
-        frames = [_map(f, lambda p: np.ascontiguousarray(p[:, ::-1])) for f in frames]
-    if rng.random() < 0.4:
-        gain, offset = rng.uniform(0.5, 1.3), rng.uniform(-30, 30)
-        frames = [_lit(f, gain, offset) for f in frames]
-    if rng.random() < 0.3:
-        size = rng.uniform(0.4, 0.95)
-        top, left = rng.uniform(0, 1 - size, 2)
-        frames = [_crop(f, top, left, size) for f in frames]
-    if rng.random() < 0.15:
-        frames = [(f[0], np.full_like(f[1], 128), np.full_like(f[2], 128)) for f in frames]
-    return frames
-
-
-def _wear(rng: Random, frames: list[Planes]) -> list[Planes]:
-    """Wear a whole edit: pale or no colour, noise, JPEG blocks, letterbox."""
-    if rng.random() < 0.35:
-        colour = float(rng.choice([0, 0, rng.uniform(0.1, 0.9)]))
-        frames = [
-            (y, *(cv2.convertScaleAbs(c, alpha=colour, beta=128 * (1 - colour)) for c in (u, v)))
-            for y, u, v in frames
-        ]
-    if rng.random() < 0.25:
-        sigma = rng.uniform(1, 6)
-        frames = [
-            (np.clip(y + rng.normal(0, sigma, y.shape), 0, 255).astype(np.uint8), u, v) for y, u, v in frames
-        ]
-    if rng.random() < 0.25:
-        quality = int(rng.integers(8, 40))
-        group = int(rng.integers(1, 4))
-
-        def coarse(i: int, planes: Planes) -> Planes:
-            q = quality + (15 if i % (4 * group) == 0 else 0)
-            return _map(
-                planes, lambda p: cv2.imdecode(cv2.imencode(".jpg", p, [1, q])[1], cv2.IMREAD_GRAYSCALE)
-            )
-
-        frames = [coarse(i, f) for i, f in enumerate(frames)]
-    if rng.random() < 0.15:
-        share = rng.uniform(0.05, 0.2)
-        axis = int(rng.integers(2))
-
-        def bars(plane: Plane, value: int) -> Plane:
-            plane = plane.copy()
-            n = int(plane.shape[axis] * share)
-            view = plane if axis == 0 else plane.T
-            view[:n] = value
-            view[len(view) - n :] = value
-            return plane
-
-        frames = [(bars(y, 0), bars(u, 128), bars(v, 128)) for y, u, v in frames]
-    return frames
-
-
-# --- what is not a cut -----------------------------------------------------------------------------------
-
-
-def _flash(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
-    at = int(rng.integers(len(frames)))
-    length = int(rng.choice([1, 1, 2, 3, 4, max(1, round(0.3 * fps))]))
-    strength = rng.uniform(30, 255) * rng.choice([1, 1, -1])
-    decay = rng.uniform(0.3, 1.0)
-    # Local light (a lamp, a firework) or all over.
-    y = frames[0][0]
-    mask = np.ones(y.shape, np.float32)
-    if rng.random() < 0.5:
-        gy, gx = np.mgrid[: y.shape[0], : y.shape[1]].astype(np.float32)
-        cy, cx, r = rng.uniform(0, y.shape[0]), rng.uniform(0, y.shape[1]), rng.uniform(0.1, 0.6) * y.shape[1]
-        mask = np.exp(-((gy - cy) ** 2 + (gx - cx) ** 2) / (2 * r * r)).astype(np.float32)
-    for i in range(at, min(len(frames), at + length)):
-        light = strength * decay ** (i - at)
-        y, u, v = frames[i]
-        frames[i] = (np.clip(y + light * mask, 0, 255).astype(np.uint8), u, v)
-    return frames
-
-
-def _strobe(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
-    period = int(rng.integers(2, 8))
-    gain = rng.uniform(0.3, 0.8)
-    return [_lit(f, gain if i % period < period // 2 else 1.0, 0) for i, f in enumerate(frames)]
-
-
-def _lamp(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
-    """Switch a light on or off, or step the exposure, within a few frames, for good."""
-    at, length = int(rng.integers(len(frames))), int(rng.choice([1, 1, 2, 3, 8, 20, 60]))
-    gain, offset = (
-        rng.choice([rng.uniform(0.2, 0.8), rng.uniform(1.2, 1.9), rng.uniform(1.5, 4)]),
-        rng.uniform(-25, 25),
-    )
-    y = frames[0][0]
-    gy, gx = np.mgrid[: y.shape[0], : y.shape[1]].astype(np.float32) / y.shape[1]
-    tilt = rng.uniform(-0.8, 0.8, 2) * (rng.random() < 0.6)
-    field_HW = np.exp(tilt[0] * (gy - 0.3) + tilt[1] * (gx - 0.5)).astype(np.float32)
-    for i in range(at, len(frames)):
-        share = min(1.0, (i - at + 1) / length)
-        y, u, v = frames[i]
-        lit = y * (1 + share * (gain * field_HW - 1)) + share * offset
-        frames[i] = (np.clip(lit, 0, 255).astype(np.uint8), u, v)
-    return frames
-
-
-def _caption(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
-    """Show text or a box from one frame on, for a while."""
-    height, width = frames[0][0].shape
-    mask = np.zeros((height, width), np.float32)
-    top, left = rng.uniform(0, 0.8), rng.uniform(0, 0.4)
-    if rng.random() < 0.6:
-        for line in range(int(rng.integers(1, 4))):
-            text = "".join(chr(c) for c in rng.integers(65, 91, int(rng.integers(5, 22))))
-            scale = rng.uniform(0.4, 1.2)
-            at = (int(left * width), int((top + 0.12 * (line + 1)) * height))
-            cv2.putText(
-                mask, text, at, cv2.FONT_HERSHEY_DUPLEX, scale, 1.0, int(rng.integers(1, 4)), cv2.LINE_AA
-            )
-    else:
-        size = rng.uniform(0.08, 0.3)
-        mask[
-            int(top * height) : int((top + size) * height), int(left * width) : int((left + 2 * size) * width)
-        ] = 1
-    start = int(rng.integers(len(frames)))
-    end = start + int(rng.uniform(0.3, 4) * fps)
-    value = float(rng.choice([255, 240, 0, 20, 180]))
-    ramp = int(rng.choice([1, 1, 1, 4, 10]))
-    for i in range(start, min(end, len(frames))):
-        y, u, v = frames[i]
-        m = mask * min(1.0, (i - start + 1) / ramp)
-        small = cv2.resize(m, u.shape[::-1], interpolation=cv2.INTER_AREA)
-        frames[i] = (
-            (y * (1 - m) + value * m).astype(np.uint8),
-            *((c * (1 - small) + 128 * small).astype(np.uint8) for c in (u, v)),
-        )
-    return frames
-
-
-def _occluder(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
-    """Pass something large and soft before the lens."""
-    height, width = frames[0][0].shape
-    gy, gx = np.mgrid[:height, :width].astype(np.float32) / width
-    angle, size, soft = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 1.2), rng.uniform(0.01, 0.1)
-    speed = rng.uniform(0.5, 6) / fps  # picture widths a frame
-    start = int(rng.integers(len(frames)))
-    tone, stop = rng.uniform(0, 255), rng.random() < 0.3
-    colour = rng.uniform(80, 176, 2)
-    texture = cv2.GaussianBlur(rng.normal(0, 400, (height, width)).astype(np.float32), (0, 0), 8)
-    for k, i in enumerate(range(start, len(frames))):
-        along = gx * np.cos(angle) + gy * np.sin(angle)
-        centre = -size - 0.8 + speed * k
-        if stop:
-            centre = min(centre, 0.2)
-        if centre > 2.4:
-            break
-        m = (1 / (1 + np.exp((np.abs(along - centre) - size / 2) / soft))).astype(np.float32)
-        u, v = (np.full(c.shape, value, np.uint8) for c, value in zip(frames[i][1:], colour, strict=True))
-        frames[i] = _masked(frames[i], (np.clip(tone + texture, 0, 255).astype(np.uint8), u, v), m)
-    return frames
-
-
-def _whip(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
-    """Swing the camera: move a crop fast over the mirrored picture, blurred by its motion."""
-    length = min(len(frames), max(4, int(rng.uniform(0.2, 1.5) * fps)))
-    start = int(rng.integers(len(frames) - length + 1))
-    distance = rng.uniform(0.3, 3.0) * rng.choice([-1, 1])
-    size = rng.uniform(0.4, 0.8)
-    ease = (1 - np.cos(np.linspace(0, np.pi, length))) / 2
-    vertical = rng.random() < 0.2
-    out = []
-    for i, planes in enumerate(frames):
-        k = min(max(i - start, 0), length - 1)
-        place = float(ease[k] * distance)
-        moved = _crop(planes, place if vertical else 0.1, 0.1 if vertical else place, size)
-        speed = abs(float(ease[min(k + 1, length - 1)] - ease[k]) * distance) / size
-        blur = [max(1, int(speed * p.shape[0 if vertical else 1] * 0.7)) for p in moved]
-        kernels = [(1, b) if vertical else (b, 1) for b in blur]
-        y, u, v = (cv2.blur(p, kernel) for p, kernel in zip(moved, kernels, strict=True))
-        out.append((y, u, v))
-    return out
-
-
-def _zoom(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
-    a, b = rng.uniform(0.3, 1.0, 2)
-    n = max(1, len(frames) - 1)
-    return [
-        _crop(f, (1 - s) / 2, (1 - s) / 2, s) for i, f in enumerate(frames) for s in [a + (b - a) * i / n]
-    ]
-
-
-def _shake(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
-    path = np.cumsum(rng.normal(0, rng.uniform(0.003, 0.02), (len(frames), 2)), 0)
-    path += rng.normal(0, rng.uniform(0.002, 0.015), path.shape)
-    path = np.clip(path, -0.15, 0.15)
-    return [_crop(f, 0.15 + dy, 0.15 + dx, 0.7) for f, (dy, dx) in zip(frames, path.tolist(), strict=True)]
-
-
-def _freeze(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
-    start, length = int(rng.integers(len(frames))), int(rng.uniform(0.1, 1.5) * fps)
-    return [frames[start] if start <= i < start + length else f for i, f in enumerate(frames)]
-
-
-def _pan(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
-    """Pan or tilt evenly over the picture, as far as it goes."""
-    size = rng.uniform(0.3, 0.7)
-    start, end = rng.uniform(0, 1 - size, (2, 2)) if rng.random() < 0.5 else ((0, 0), (1 - size, 1 - size))
-    axis = int(rng.integers(3))
-    n = max(1, len(frames) - 1)
-    out = []
-    for i, planes in enumerate(frames):
-        place = [a + (b - a) * i / n for a, b in zip(start, end, strict=True)]
-        if axis < 2:
-            place[axis] = start[axis]
-        out.append(_crop(planes, place[0], place[1], size))
-    return out
-
-
-def _glow(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
-    """Let a bright cloud grow: smoke, an explosion, fireworks."""
-    height, width = frames[0][0].shape
-    gy, gx = np.mgrid[:height, :width].astype(np.float32) / width
-    texture = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), width / 16)
-    texture *= rng.uniform(0.02, 0.15) / (texture.std() + 1e-6)
-    cy, cx = rng.uniform(0, height / width), rng.uniform(0, 1)
-    start, length = int(rng.integers(len(frames))), rng.uniform(0.15, 2.5) * fps
-    reach, light = rng.uniform(0.2, 1.2), rng.uniform(80, 255) * rng.choice([1, 1, 1, -1])
-    fall = rng.uniform(0.5, 3) * length if rng.random() < 0.5 else np.inf
-    distance = np.sqrt((gy - cy) ** 2 + (gx - cx) ** 2) + texture
-    soft = rng.uniform(0.01, 0.15)
-    tints, scene = rng.uniform(-60, 60, 2), rng.choice([0, rng.uniform(0, 3)])
-    for i in range(start, len(frames)):
-        age = (i - start + 1) / length
-        strength = float(np.exp(-max(0.0, i - start - length) / fall))
-        cloud = strength / (1 + np.exp(np.clip((distance - reach * min(1.0, age) ** 0.5) / soft, -50, 50)))
-        lit, u, v = _lit(frames[i], 1 + scene * strength * min(1.0, age), 0)
-        small = cv2.resize(cloud, u.shape[::-1], interpolation=cv2.INTER_AREA)
-        u, v = (
-            np.clip(c + tint * small, 0, 255).astype(np.uint8) for c, tint in zip((u, v), tints, strict=True)
-        )
-        frames[i] = (np.clip(lit + light * cloud, 0, 255).astype(np.uint8), u, v)
-    return frames
-
-
-def _focus(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
-    """Go out of focus, or come into it."""
-    start, length = int(rng.integers(len(frames))), rng.uniform(0.2, 2) * fps
-    most, into = rng.uniform(1, 8), rng.random() < 0.5
-    out = []
-    for i, planes in enumerate(frames):
-        share = min(1.0, max(0.0, (i - start) / length))
-        sigma = most * ((1 - share) if into else share) * planes[0].shape[1] / 320
-        out.append(
-            _map(planes, partial(cv2.GaussianBlur, ksize=(0, 0), sigmaX=sigma)) if sigma > 0.3 else planes
-        )
-    return out
-
-
-def _window(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
-    """Record a screen: a still frame around a picture that zooms and scrolls in steps."""
-    height, width = frames[0][0].shape
-    left, top = rng.uniform(0, 0.3), rng.uniform(0.03, 0.15)
-    mask = np.zeros((height, width), np.float32)
-    mask[int(top * height) :, int(left * width) :] = 1
-    panel = np.full((height, width), rng.uniform(0, 255), np.float32)
-    for row in range(4, height, 8):
-        panel[row : row + 3, 3 : int(rng.uniform(0.1, 0.9) * width)] = rng.uniform(0, 255)
-    size, place = rng.uniform(0.3, 1), rng.uniform(0, 0.3, 2)
-    shown = frames[0]
-    out = []
-    still = rng.random() < 0.6
-    for i, planes in enumerate(frames):
-        if rng.random() < 2.5 / fps:
-            size = float(np.clip(size * rng.choice([0.8, 0.9, 1.1, 1.25]), 0.2, 1.2))
-            place = place + rng.uniform(-0.1, 0.1, 2)
-            shown = planes if i == 0 or not still else shown
-        inner = _crop(shown if still else planes, place[0], place[1], size)
-        around = (panel.astype(np.uint8), np.full_like(planes[1], 128), np.full_like(planes[2], 128))
-        out.append(_masked(around, inner, mask))
-    return out
-
-
-def _stutter(rng: Random, frames: list[Planes], _fps: float) -> list[Planes]:
-    """Hold frames for irregular times, as an overloaded recorder does: long holds end in a jump."""
-    longest = int(rng.integers(2, 9))
-    if rng.random() < 0.5:
-        frames = (_pan if rng.random() < 0.5 else _shake)(rng, frames, _fps)
-    out: list[Planes] = []
-    while len(out) < len(frames):
-        out += [frames[len(out)]] * int(rng.integers(1, longest))
-    return out[: len(frames)]
-
-
-_DISTURBANCES = (
-    _flash, _flash, _lamp, _lamp, _caption, _caption, _occluder, _occluder, _whip, _zoom, _shake, _freeze,
-    _strobe, _stutter, _stutter, _pan, _pan, _glow, _glow, _glow, _focus, _window,
-)  # fmt: skip
-
-
-def _disturb(rng: Random, frames: list[Planes], fps: float) -> list[Planes]:
-    for _ in range(int(rng.choice([0, 0, 1, 1, 2]))):
-        frames = _DISTURBANCES[rng.integers(len(_DISTURBANCES))](rng, list(frames), fps)
-    return frames
-
-
-# --- transitions -----------------------------------------------------------------------------------------
 
 
 def _wipe_mask(shape: tuple[int, ...], share: float, kind: int, angle: float) -> npt.NDArray[np.float32]:
@@ -448,12 +63,12 @@ def _transition(rng: Random, a: list[Planes], b: list[Planes], kind: str) -> lis
     if rng.random() < 0.4:
         shares = (1 - np.cos(shares * np.pi)) / 2
     if kind == "dissolve":
-        return [_mix(x, y, s) for x, y, s in zip(a, b, shares.tolist(), strict=True)]
+        return [mix(x, y, s) for x, y, s in zip(a, b, shares.tolist(), strict=True)]
     wipe, angle = int(rng.integers(3)), rng.uniform(0, 2 * np.pi)
     if rng.random() < 0.5:
         angle = round(angle / (np.pi / 2)) * np.pi / 2
     masks = [_wipe_mask(a[0][0].shape, s, wipe, angle) for s in shares.tolist()]
-    return [_masked(x, y, m) for x, y, m in zip(a, b, masks, strict=True)]
+    return [masked(x, y, m) for x, y, m in zip(a, b, masks, strict=True)]
 
 
 def _blend_cut(rng: Random, old: list[Planes], new: list[Planes]) -> None:
@@ -461,9 +76,9 @@ def _blend_cut(rng: Random, old: list[Planes], new: list[Planes]) -> None:
     share = rng.uniform(0.2, 0.8)
     a, b = old[-1], new[0]
     if rng.random() < 0.6:
-        new[0] = _mix(a, b, share)
+        new[0] = mix(a, b, share)
     else:
-        old[-1], new[0] = _mix(a, b, 0.6 * share), _mix(a, b, 0.4 + 0.6 * share)
+        old[-1], new[0] = mix(a, b, 0.6 * share), mix(a, b, 0.4 + 0.6 * share)
 
 
 def _swish(rng: Random, old: list[Planes], new: list[Planes]) -> None:
@@ -475,11 +90,11 @@ def _swish(rng: Random, old: list[Planes], new: list[Planes]) -> None:
         for frames, i, sign in ((old, -1 - k, 1), (new, k, -1)):
             if zoom:
                 size = 1 - amount if sign > 0 else 1 - 0.7 * amount
-                frame = _crop(frames[i], (1 - size) / 2, (1 - size) / 2, size)
+                frame = crop(frames[i], (1 - size) / 2, (1 - size) / 2, size)
             else:
-                frame = _crop(frames[i], 0, sign * amount * (1 if left else -1), 1)
+                frame = crop(frames[i], 0, sign * amount * (1 if left else -1), 1)
             blur = max(1, int(amount / n * frames[i][0].shape[1]))
-            frames[i] = _map(frame, partial(cv2.blur, ksize=(blur, blur if zoom else 1)))
+            frames[i] = map_planes(frame, partial(cv2.blur, ksize=(blur, blur if zoom else 1)))
 
 
 def _difference(a: Planes, b: Planes) -> float:
@@ -537,14 +152,14 @@ class _Editor:
                 * self.out.fps
             ),
         )
-        frames = _take(shot, self._like, self._at, length, self._step)
+        frames = take(shot, self._like, self._at, length, self._step)
         self._at = min(len(shot) - 1, self._at + int(length * self._step))
         if join not in {"jump", "start"}:
-            frames = _look(rng, frames)
+            frames = look(rng, frames)
         if join == "punch":
             size = rng.uniform(0.6, 0.9)
-            frames = [_crop(f, (1 - size) / 2, (1 - size) / 2, size) for f in frames]
-        return _disturb(rng, frames, self.out.fps) if join != "jump" or rng.random() < 0.3 else frames
+            frames = [crop(f, (1 - size) / 2, (1 - size) / 2, size) for f in frames]
+        return disturb(rng, frames, self.out.fps) if join != "jump" or rng.random() < 0.3 else frames
 
     def cut_to(self, frames: list[Planes], join: str) -> None:
         """Append after a cut; where the cut changes little, the truth stays open."""
@@ -574,8 +189,8 @@ class _Editor:
         blank: Planes = (np.full_like(frames[0][0], value), *(np.full_like(c, 128) for c in frames[0][1:]))
         form = int(rng.choice(4, p=(0.5, 0.2, 0.2, 0.1)))  # dip, out and in, in alone, out alone
         hold = int(rng.integers(0, 5)) if form == 0 else int(rng.uniform(0.1, 1.5) * out.fps) + 3
-        leave = [] if form == 2 else [_mix(f, blank, (i + 1) / (n + 1)) for i, f in enumerate(self._tail[:n])]
-        enter = [] if form == 3 else [_mix(blank, f, (i + 1) / (n + 1)) for i, f in enumerate(frames[:n])]
+        leave = [] if form == 2 else [mix(f, blank, (i + 1) / (n + 1)) for i, f in enumerate(self._tail[:n])]
+        enter = [] if form == 3 else [mix(blank, f, (i + 1) / (n + 1)) for i, f in enumerate(frames[:n])]
         a = len(out.frames)
         b, c = a + len(leave), a + len(leave) + hold
         d = c + len(enter)
@@ -604,7 +219,7 @@ def edit(rng: Random, shots: Sequence[Shot], pieces: int) -> Edited:
         else:
             editor.cut_to(frames, join)
     out = editor.out
-    out.frames = _wear(rng, out.frames)
+    out.frames = wear(rng, out.frames)
     if rng.random() < 0.25:
         _repeat(rng, out)
     return out

@@ -20,13 +20,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from boosting import fit
 from shot_examples import Examples, Marks, examples_of, tiny_frames
 from shot_synthesis import Shot, edit
 
 from curate.bench.scoring import Truth, half_of, read_truth
 from curate.frames import SmallFrame
 from curate.video import open_video
+from filters.boosting import fit
 from filters.shots import gradual, hard
 from filters.shots.trees import Forest, Judge
 

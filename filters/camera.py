@@ -34,6 +34,7 @@ __all__ = [
     "fit_camera",
     "sample_flow",
     "shake",
+    "support_of",
     "velocities",
 ]
 
@@ -58,6 +59,8 @@ _NEAR_SHARE = 0.1
 """diagonals, and a share of the fit's own motion: vectors so close to a fit speak for it"""
 _TRUST = (0.1, 0.25)
 """share of the weight near a fit from which it is believed: not at all, wholly"""
+_NAMED, _NAMED_UNSTEADY = 0.3, 0.45
+"""support from which a move is given a name, and an unsteady one: a fit that few follow is unsteady itself"""
 _REACH = 0.27
 """mean distance of a picture's points from its middle, in diagonals: 0.264 at 16:9, 0.271 at 4:3"""
 
@@ -93,6 +96,8 @@ class Similarity:
     """growth: 0.01 is 1 % larger"""
     roll: float
     """radians, from x to y"""
+    support: float = 1.0
+    """share of the picture's texture that moves so"""
 
     def matrix(self, width: int, height: int) -> npt.NDArray[np.float64]:
         """Return the (2, 3) affine from pixels of the first frame to those of the second."""
@@ -120,7 +125,12 @@ def sample_flow(flow_HW2: npt.NDArray[np.float32], first_HW: Plane) -> FlowSampl
     rows, cols = picked.shape[:2]
     one = cv2.absdiff(first_HW[1:, 1:], first_HW[:-1, :-1])
     two = cv2.absdiff(first_HW[:-1, 1:], first_HW[1:, :-1])
-    detail: Any = cv2.resize(cv2.max(one, two), (cols, rows), interpolation=cv2.INTER_AREA)
+    detail: Any = cv2.max(one, two)
+    # Blocks of whole pixels, which are summed six times as fast: the last ones are made up to their size.
+    tall, wide = rows * _STEP_PX, cols * _STEP_PX
+    below, right = max(0, tall - height + 1), max(0, wide - width + 1)
+    detail = cv2.copyMakeBorder(detail, 0, below, 0, right, cv2.BORDER_REPLICATE)[:tall, :wide]
+    detail = cv2.resize(detail, (cols, rows), interpolation=cv2.INTER_AREA)
     texture = (detail.ravel().astype(np.float32) - _TEXTURE_MIN) * (1 / _TEXTURE_SPAN)
     shift_2N = picked.reshape(-1, 2).T * (1 / float(np.hypot(height, width)))
     return FlowSamples(shift_2N, texture.clip(0.0, 1.0), _grid(height, width))
@@ -144,10 +154,12 @@ def fit_camera(pairs: Sequence[FlowSamples]) -> list[Similarity | None]:
     (one_4P, support_P), (two_4P, support_of_two_P) = fits
     # Both often end in the same place; then it does not matter which.
     best_4P = np.where(support_of_two_P > support_P, two_4P, one_4P)
+    most_P = np.maximum(support_P, support_of_two_P)
     low, high = _TRUST
     # A slope and not a threshold: at a threshold, the same scene mirrored might fall on the other side.
-    best_4P = best_4P * np.clip((np.maximum(support_P, support_of_two_P) - low) / (high - low), 0.0, 1.0)
-    return [Similarity(*best_4P[:, n].tolist()) if seen_P[n] else None for n in range(len(pairs))]
+    best_4P = best_4P * np.clip((most_P - low) / (high - low), 0.0, 1.0)
+    found_P5 = np.vstack([best_4P, most_P]).T.tolist()
+    return [Similarity(*found) if seen else None for found, seen in zip(found_P5, seen_P, strict=True)]
 
 
 def _reweighted(
@@ -232,13 +244,22 @@ def shake(velocity_P4: Velocities) -> float | None:
     return float(np.sqrt(kept.mean()))
 
 
-def classify_camera(velocity_P4: Velocities) -> CameraKind | None:
+def support_of(cameras: Sequence[Similarity]) -> float:
+    """Return the share of the picture's texture that moves as the camera does in a usual pair; 0 of none."""
+    support = sorted(camera.support for camera in cameras)
+    return support[len(support) // 2] if support else 0.0
+
+
+def classify_camera(velocity_P4: Velocities, support: float = 1.0) -> CameraKind | None:
     """Return what the camera does in a clip, by its velocities (`velocities`); None of no pairs.
+
+    None, too, where little of the picture supports them (`support_of`): where everything moves by itself
+    (cloth, gears, balls that fill the picture), any name would be a guess.
 
     static: hardly moves. handheld: the unsteady part of its motion is a large part of it. pan, tilt, zoom,
     roll: one of them has most of the energy (a dolly reads as a zoom); else mixed.
     """
-    if not len(velocity_P4):
+    if not len(velocity_P4) or support < _NAMED:
         return None
     energy_P = (velocity_P4 * velocity_P4).sum(axis=1)
     kept = np.argsort(energy_P, kind="stable")[: len(energy_P) - int(len(energy_P) * 0.1)]
@@ -247,7 +268,7 @@ def classify_camera(velocity_P4: Velocities) -> CameraKind | None:
     unsteady = shake(velocity_P4)
     rms = float(np.sqrt(energy_P[kept].mean()))
     if unsteady is not None and unsteady > _SHAKEN * rms:
-        return "handheld"
+        return "handheld" if support >= _NAMED_UNSTEADY else None
     shares = (velocity_P4[kept] ** 2).mean(axis=0) / rms**2
     kinds: tuple[CameraKind, ...] = ("pan", "tilt", "zoom", "roll")
     best = int(shares.argmax())

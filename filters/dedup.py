@@ -13,9 +13,9 @@ __all__ = ["Duplicates"]
 
 
 class Duplicates(WholeRunStage):
-    """`dup_group` and `dup_keep` of every clip, from the hashes of its samples."""
+    """`dup_group` and `dup_keep` of every clip, from its trace, or its samples' hashes where it is still."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = NEEDS - {"clip_id"}
     provides: ClassVar[pa.Schema] = PROVIDES
     Options: ClassVar[type[DuplicatesOptions]] = DuplicatesOptions

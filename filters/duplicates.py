@@ -1,19 +1,22 @@
 """Near-duplicates over a whole run: re-encoded, scaled, cropped, mirrored, marked and trimmed copies.
 
-Candidates come from the hashes of samples (`filters.neighbours`), each is verified sample by sample
-(`filters.alignment`), and clips are grouped about the one that is kept: every member is verified against it,
-so groups don't chain. From best to worst (larger picture, longer, higher bit rate, lowest id) a clip joins
-the best kept clip that it is a copy of, or is kept itself. The result depends on the set of clips alone,
-not on their order.
+Of clips in which something changes, candidates come from their traces (`filters.moments`) and from their
+portraits (`filters.framings`), and each pair is verified by what changes in both at one offset in time
+(`filters.lockstep`). Of pictures, and of clips in
+which nothing changes, the hashes of samples give candidates (`filters.neighbours`) and decide
+(`filters.alignment`). Clips are grouped about the one that is kept: every member is verified against it, so
+groups don't chain. From best to worst (larger picture, longer, higher bit rate, lowest id) a clip joins the
+best kept clip that it is a copy of, or is kept itself. The result depends on the set of clips alone, not on
+their order.
 
-Not found: pictures cut on one side only, turned, or framed; a trimmed copy of a fast shot whose samples lie
-half a second beside the original's. Wrongly found: motion that repeats before a fixed camera (walkers on one
-path, loops), the more so the shorter the clips; colours are not looked at. Clips of one set in which nothing
-moves are copies to this, as they are to the eye.
+Not found: pictures turned or framed, cut by more than an eighth of a side, or cut where only small things
+move. Wrongly found: motion that repeats exactly before a fixed camera (loops); colours are not looked at.
+Clips of one set in which nothing moves are copies to this, as they are to the eye.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -24,13 +27,19 @@ from pydantic import Field
 
 from curate.records import Options
 from filters.alignment import Candidates, copies
+from filters.framings import near_framings
+from filters.lockstep import Bounds, in_lockstep
+from filters.moments import near_moments
 from filters.neighbours import Samples, near_samples
 from filters.phash import BLOCK_BYTES, HASH_BYTES, VIEWS
+from filters.traces import Traces
 from shards.schemas import column
 
 __all__ = ["NEEDS", "PROVIDES", "DuplicatesOptions", "assign", "group_duplicates", "ranked", "samples_of"]
 
-NEEDS: Final = frozenset({"clip_id", "width", "height", "duration_s", "bytes", "phash", "phash_blocks"})
+NEEDS: Final = frozenset(
+    {"clip_id", "width", "height", "duration_s", "bytes", "phash", "phash_blocks", "trace"}
+)
 PROVIDES: Final = pa.schema(
     [
         column("dup_group", pa.string(), doc="clip_id of the clip kept of a group; null of a clip by itself"),
@@ -42,41 +51,87 @@ PROVIDES: Final = pa.schema(
 class DuplicatesOptions(Options):
     """What counts as a copy."""
 
-    near_bits: int = Field(76, ge=0, le=128, description="bits of 256 in which one sample may differ")
-    max_bits: int = Field(76, ge=0, le=128, description="mean bits in which the samples may differ")
-    min_agreement: float = Field(
-        0.7, ge=0, le=1, description="correlation of what changes in both clips, over many samples"
+    near_bits: int = Field(76, ge=0, le=128, description="bits of 256 in which two samples may differ")
+    min_like: float = Field(0.7, ge=0, le=1, description="correlation of two moments that may be the same")
+    min_framed: float = Field(
+        0.9, ge=0, le=1, description="the same of a mean picture and a window of one it may be a crop of"
+    )
+    min_hint: float = Field(
+        0.45,
+        ge=0,
+        le=1,
+        description="correlation, at some steps, of what changes in clips that may be copies",
+    )
+    min_agreement: float = Field(0.87, ge=0, le=1, description="correlation of what changes in both clips")
+    min_crop_agreement: float = Field(
+        0.65, ge=0, le=1, description="the same, where the one picture clearly is a crop of the other"
+    )
+    min_picture: float = Field(
+        0.9, ge=0, le=1, description="correlation of the clips' mean pictures, in one half"
     )
     still_levels: float = Field(
-        0.75, ge=0, description="mean change of blocks, in levels of 255, below which a clip stands still"
+        0.25, ge=0, description="mean change of blocks, in levels of 255, up to which a clip stands still"
     )
-    still_bits: int = Field(40, ge=0, le=128, description="like max_bits, between clips that stand still")
+    still_bits: int = Field(40, ge=0, le=128, description="bits in which clips that stand still may differ")
     min_overlap: float = Field(0.5, gt=0, le=1, description="share of the shorter clip that must agree")
-    bucket: int = Field(64, ge=1, description="clips with one key that a sample is compared with at most")
+    bucket: int = Field(64, ge=1, description="clips with one key that a clip is compared with at most")
 
 
 def group_duplicates(clips: pa.Table, options: DuplicatesOptions) -> pa.Table:
     """Return `clip_id`, `dup_group`, `dup_keep` of each clip, in the order of `clips`, which holds `NEEDS`.
 
-    A clip without a usable sample is in no group and kept.
+    A clip with neither a trace that changes nor a usable sample is in no group and kept.
     """
     order = ranked(clips)
-    samples, first = samples_of(clips, order)
-    links: list[npt.NDArray[np.int64]] = []
+    traces = Traces(clips["trace"], order)
+    still = traces.changes() <= options.still_levels
+    links = [*_moving(traces, options), *_still(clips, order, still, options)]
+    keeper = assign(len(order), np.concatenate(links) if links else np.empty((0, 2), np.int64))
+    return _columns(clips, order, keeper)
+
+
+def _moving(traces: Traces, options: DuplicatesOptions) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield pairs of ranks of clips that change alike."""
+    bounds = Bounds(
+        min_agreement=options.min_agreement,
+        min_crop_agreement=options.min_crop_agreement,
+        min_picture=options.min_picture,
+        min_overlap=options.min_overlap,
+    )
+    for mirrored in (False, True):
+        codes = (
+            near_moments(
+                traces,
+                mirrored,
+                min_like=options.min_like,
+                min_hint=options.min_hint,
+                min_overlap=options.min_overlap,
+                bucket=options.bucket,
+            ),
+            near_framings(traces, mirrored, min_framed=options.min_framed, bucket=options.bucket),
+        )
+        pairs = np.stack(np.divmod(np.unique(np.concatenate(codes)), max(1, len(traces))), axis=1)
+        yield pairs[in_lockstep(traces, pairs, mirrored, bounds)]
+
+
+def _still(
+    clips: pa.Table,
+    order: npt.NDArray[np.int64],
+    still: npt.NDArray[np.bool_],
+    options: DuplicatesOptions,
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield pairs of ranks of clips, of those in which nothing changes, that look alike."""
+    rank = np.flatnonzero(still)
+    samples, first = samples_of(clips, order[rank])
     for view, mirrored, pairs in near_samples(samples, max_bits=options.near_bits, bucket=options.bucket):
         same = copies(
             samples,
             first,
             Candidates(pairs, view, mirrored),
-            max_bits=options.max_bits,
-            min_agreement=options.min_agreement,
-            still_levels=options.still_levels,
-            still_bits=options.still_bits,
+            max_bits=options.still_bits,
             min_overlap=options.min_overlap,
         )
-        links.append(pairs[same])
-    keeper = assign(len(order), np.concatenate(links) if links else np.empty((0, 2), np.int64))
-    return _columns(clips, order, keeper)
+        yield rank[pairs[same]]
 
 
 def ranked(clips: pa.Table) -> npt.NDArray[np.int64]:

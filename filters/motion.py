@@ -34,6 +34,7 @@ from filters.camera import (
     fit_camera,
     sample_flow,
     shake,
+    support_of,
     velocities,
 )
 from filters.stills import StillPair, still_score
@@ -94,9 +95,10 @@ def measure_flow(flow_HW2: Flow, time_s: float, dt_s: float, first_HW: Plane) ->
     the picture little.
     """
     height, width = flow_HW2.shape[:2]
-    squares_HW2 = flow_HW2 * flow_HW2
+    # DIS enlarges what it found on a grid four times coarser: one vector in four each way says the same.
+    x_hw, y_hw = flow_HW2[2::4, 2::4, 0], flow_HW2[2::4, 2::4, 1]
     # Not cv2.magnitude: its last bit depends on where in memory an array lies.
-    length_px = float(np.sqrt(squares_HW2[..., 0] + squares_HW2[..., 1]).mean())
+    length_px = float(np.sqrt(x_hw * x_hw + y_hw * y_hw).mean())
     total = length_px / (float(np.hypot(height, width)) * dt_s)
     return PairMotion(total, time_s, dt_s, sample_flow(flow_HW2, first_HW))
 
@@ -122,7 +124,7 @@ def motion_parts(pairs: list[PairMotion], cameras: list[Similarity | None]) -> R
     return {
         "motion_camera": trimmed_mean(of_camera, _TRIM),
         "motion_object": trimmed_mean(of_objects, _TRIM),
-        "camera": classify_camera(velocity_P4),
+        "camera": classify_camera(velocity_P4, support_of(moves)),
         "shake": shake(velocity_P4),
     }
 
@@ -148,7 +150,7 @@ class MotionOptions(Options):
 class MotionSignal:
     """Motion, camera and stillness of clips while their source is decoded."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     Options: ClassVar[type[Options]] = MotionOptions
     provides: ClassVar[pa.Schema] = pa.schema(
         [
@@ -160,9 +162,7 @@ class MotionSignal:
             ),
             column("motion_camera", pa.float64(), "diagonal/s", "of it, what one move of the camera makes"),
             column("motion_object", pa.float64(), "diagonal/s", "mean of what is left: things, parallax"),
-            column(
-                "camera", pa.string(), "1", "static, pan, tilt, zoom, roll, handheld or mixed; null if blank"
-            ),
+            column("camera", pa.string(), "1", "static, pan, tilt, zoom, roll, handheld or mixed; else null"),
             column("shake", pa.float64(), "diagonal/s", "RMS of the unsteady part of the camera's velocity"),
             column(
                 "still_score",
@@ -203,15 +203,18 @@ class MotionSignal:
             self._keep(frame.index, plane, frame.time_s)
 
     def _keep(self, index: int, plane: Plane, time_s: float) -> None:
-        """Of four first frames of pairs, keep the first with the third: half a second, once a second."""
+        """Of four first frames of pairs, keep the first with the third: half a second, once a second.
+
+        Copied: a frame's plane may keep its neighbours' in memory.
+        """
         phase = self._count % 4
         self._count += 1
         if phase == 0:
-            self._earlier = index, time_s, plane
+            self._earlier = index, time_s, plane.copy()
         elif phase == 2 and self._earlier is not None:
             first_index, first_s, first = self._earlier
             if first.shape == plane.shape:
-                self._stills.add(first_index, index, StillPair(first_s, time_s, first, plane))
+                self._stills.add(first_index, index, StillPair(first_s, time_s, first, plane.copy()))
 
     def summary(self, start_frame: int, end_frame: int) -> Row:
         """Return the columns over the pairs wholly within the frames."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from typing import Final
 
@@ -22,18 +23,36 @@ import numpy.typing as npt
 
 from filters.phash import BLOCKS, HASH_BYTES, MIRRORED, VIEWS
 
-__all__ = ["KEY_BITS", "Samples", "colliding", "hamming", "near_samples", "row_keys", "window_keys"]
+__all__ = [
+    "KEY_BITS",
+    "NO_KEY",
+    "WINDOWS",
+    "Samples",
+    "colliding",
+    "hamming",
+    "near_samples",
+    "row_keys",
+    "window_keys",
+]
 
 Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint32]
 
 KEY_BITS: Final = 24
-_NO_KEY: Final = np.uint32(1 << KEY_BITS)
+NO_KEY: Final = np.uint32(0xFFFFFFFF)
 _CHUNK: Final = 1 << 22
 """pairs or samples at a time"""
 
-_WINDOWS: Final = ((0, 8, 0, 4), (0, 8, 4, 8), (0, 4, 0, 8), (4, 8, 0, 8), (2, 6, 0, 8), (0, 8, 2, 6))
-"""first and last row, first and last column, in blocks"""
+WINDOWS: Final = (
+    (0, 8, 0, 4),
+    (0, 8, 4, 8),
+    (0, 4, 0, 8),
+    (4, 8, 0, 8),
+    (2, 6, 0, 8),
+    (0, 8, 2, 6),
+    (0, 8, 0, 8),
+)
+"""first and last row, first and last column, in blocks; the last is the whole picture"""
 _PLAIN: Final = 3.0
 """mean deviation of a window, in levels, below which its signs are noise"""
 
@@ -60,8 +79,9 @@ def hamming(a: npt.NDArray[np.uint64], b: npt.NDArray[np.uint64]) -> npt.NDArray
     return bits
 
 
-def _basis(rows: int, columns: int) -> npt.NDArray[np.float32]:
-    """Return the 24 lowest frequencies but the mean of a 2-D DCT-II, as columns of integers up to 127.
+@cache
+def _basis(rows: int, columns: int, bits: int) -> npt.NDArray[np.float32]:
+    """Return so many of the lowest frequencies but the mean of a 2-D DCT-II: columns of integers up to 127.
 
     Whole numbers: their products with bytes sum exactly in float32, in whatever order.
     """
@@ -69,26 +89,28 @@ def _basis(rows: int, columns: int) -> npt.NDArray[np.float32]:
         (u * u / rows**2 + v * v / columns**2, u, v) for u in range(rows) for v in range(columns) if u + v
     )
     y, x = (np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns
-    waves = [np.outer(np.cos(np.pi * u * y), np.cos(np.pi * v * x)).ravel() for _, u, v in order[:KEY_BITS]]
+    waves = [np.outer(np.cos(np.pi * u * y), np.cos(np.pi * v * x)).ravel() for _, u, v in order[:bits]]
     basis: npt.NDArray[np.float32] = np.rint(127 * np.array(waves)).T.astype(np.float32)
     return basis
 
 
-def window_keys(blocks_N64: npt.NDArray[np.uint8], window: int, *, mirrored: bool = False) -> Keys:
-    """Return a key of 24 bits of each picture's window; 2**24 where the window is plain."""
-    top, bottom, left, right = _WINDOWS[window]
-    basis = _basis(bottom - top, right - left)
+def window_keys(
+    blocks_N64: npt.NDArray[np.uint8], window: int, *, mirrored: bool = False, bits: int = KEY_BITS
+) -> Keys:
+    """Return a key of so many bits, at most 31, of each picture's window; `NO_KEY` where it is plain."""
+    top, bottom, left, right = WINDOWS[window]
+    basis = _basis(bottom - top, right - left, bits)
     keys: Keys = np.empty(len(blocks_N64), np.uint32)
-    weights = np.uint32(1) << np.arange(KEY_BITS, dtype=np.uint32)
+    weights = np.uint32(1) << np.arange(bits, dtype=np.uint32)
     for start in range(0, len(keys), _CHUNK // 8):
         grid = blocks_N64[start : start + _CHUNK // 8].reshape(-1, BLOCKS, BLOCKS)
         if mirrored:
             grid = grid[:, :, ::-1]
         part = grid[:, top:bottom, left:right].reshape(len(grid), -1).astype(np.float32)
-        bits = (part @ basis > 0).astype(np.uint32)
+        positive = (part @ basis > 0).astype(np.uint32)
         deviation = np.abs(part * part.shape[1] - part.sum(1, keepdims=True)).sum(1)
-        signs: Keys = (bits * weights).sum(1, dtype=np.uint32)
-        signs[deviation < _PLAIN * part.shape[1] ** 2] = _NO_KEY
+        signs: Keys = (positive * weights).sum(1, dtype=np.uint32)
+        signs[deviation < _PLAIN * part.shape[1] ** 2] = NO_KEY
         keys[start : start + len(grid)] = signs
     return keys
 
@@ -134,7 +156,7 @@ def _sorted(keys_N: Keys, clip_N: npt.NDArray[np.int32]) -> tuple[Keys, Ints]:
     """Return keys and samples by key, then by sample: those that have one, a run within a clip once."""
     again = np.zeros(len(keys_N), bool)
     again[1:] = (keys_N[1:] == keys_N[:-1]) & (clip_N[1:] == clip_N[:-1])
-    some = np.flatnonzero(~again & (keys_N < _NO_KEY))
+    some = np.flatnonzero(~again & (keys_N < NO_KEY))
     packed = np.sort(keys_N[some].astype(np.uint64) << np.uint64(32) | some.astype(np.uint64))
     samples = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
     return (packed >> np.uint64(32)).astype(np.uint32), samples
@@ -162,7 +184,7 @@ def near_samples(samples: Samples, *, max_bits: int, bucket: int) -> Iterator[tu
 def _joins(samples: Samples, view: int, mirrored: bool, bucket: int) -> Iterator[tuple[Ints, Ints]]:
     """Yield colliding samples over all keys that serve a view."""
     if view == 0:
-        for window in range(len(_WINDOWS)):
+        for window in range(len(WINDOWS) - 1):
             base = window_keys(samples.blocks, window)
             query = window_keys(samples.blocks, window, mirrored=True) if mirrored else base
             yield from colliding(base, query, samples.clip, bucket, symmetric=True)

@@ -3,7 +3,7 @@
 All are means over the frames measured. They are of the small planes (320 px at most): a picture that is soft
 only at its full size passes for sharp here.
 
-Cost: 0.2 ms a frame measured, two a second: 0.015 ms a frame at 30 frames a second.
+Cost: 0.25 ms a frame measured, one every 0.8 s: 0.01 ms a frame at 30 frames a second.
 """
 
 from __future__ import annotations
@@ -28,21 +28,23 @@ _DARK, _BRIGHT = 8, 247
 _BLUR_PX = 9
 
 
-def sharpness(luma_HW: Plane) -> float | None:
+def sharpness(luma_HW: Plane, step: int = 1) -> float | None:
     """Return how much of the picture's local contrast a blur takes away, 0 (blurred) to 1 (sharp).
 
     One less the "blur effect" of Crété-Roffet et al., "The Blur Effect: Perception and Estimation with a New
     No-Reference Perceptual Blur Metric" (SPIE 6492, 2007), with its box of 9 px, in the less sharp of the two
     directions. A ratio: it does not depend on contrast or brightness, and little on what is shown;
-    photographs lie at 0.4 to 0.8. None for a picture without any gradient.
+    photographs lie at 0.4 to 0.8. None for a picture without any gradient. In each direction every
+    `step`-th line is looked at.
     """
     values: list[float] = []
-    for axis, box in enumerate(((1, _BLUR_PX), (_BLUR_PX, 1))):
-        if luma_HW.shape[axis] < 2:
+    lines = (np.ascontiguousarray(luma_HW[:, ::step]), luma_HW[::step])
+    for axis, (luma, box) in enumerate(zip(lines, ((1, _BLUR_PX), (_BLUR_PX, 1)), strict=True)):
+        if luma.shape[axis] < 2:
             continue
         # Sums in place of means: exact in 16 bit, at half the memory of float32.
-        edges = cv2.multiply(_steps(luma_HW, axis), _BLUR_PX, dtype=cv2.CV_16U)
-        blurred = cv2.boxFilter(luma_HW, cv2.CV_16U, box, normalize=False, borderType=cv2.BORDER_REFLECT_101)
+        edges = cv2.multiply(_steps(luma, axis), _BLUR_PX, dtype=cv2.CV_16U)
+        blurred = cv2.boxFilter(luma, cv2.CV_16U, box, normalize=False, borderType=cv2.BORDER_REFLECT_101)
         total = cv2.sumElems(edges)[0]
         if total > 0:
             # Subtraction of unsigned numbers stops at zero.
@@ -119,7 +121,7 @@ class QualityOptions(Options):
 class QualitySignal:
     """Sharpness, light and colour of clips while their source is decoded."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     Options: ClassVar[type[Options]] = QualityOptions
     provides: ClassVar[pa.Schema] = pa.schema(
         [
@@ -146,8 +148,9 @@ class QualitySignal:
         """Take the next frame; only one every `every_s` is measured."""
         if not self._cadence.due(frame.time_s):
             return
-        measured = asdict(measure_light(frame.luma_HW)) | asdict(measure_chroma(frame.u_hw, frame.v_hw))
-        sharp = sharpness(frame.luma_HW)
+        u_hw, v_hw = frame.u_hw[::2], frame.v_hw[::2]  # colours need no more than every second row
+        measured = asdict(measure_light(frame.luma_HW)) | asdict(measure_chroma(u_hw, v_hw))
+        sharp = sharpness(frame.luma_HW, 2)
         if sharp is not None:
             measured["sharpness"] = sharp
         self._frames.add(frame.index, frame.index, measured)

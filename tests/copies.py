@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import av
 import cv2
 import numpy as np
 
-from curate.records import Sample
+from curate.frames import SmallFrame, half
+from curate.records import Options, Sample
+from filters.trace import TraceSignal
 
-__all__ = ["KINDS", "Frames", "copied", "pieces", "sampled"]
+__all__ = ["KINDS", "Frames", "Seen", "copied", "pieces", "sampled", "seen"]
 
 Frames: TypeAlias = list[tuple[float, np.ndarray]]
 """(time in seconds, RGB picture) in order"""
@@ -38,10 +40,29 @@ def sampled(frames: Iterable[tuple[float, np.ndarray]]) -> tuple[Sample, ...]:
     return tuple(samples)
 
 
-def copied(frames: Frames, kind: str, seed: str) -> tuple[Sample, ...]:
-    """Return the samples of a copy of that kind, encoded as H.264; `seed` draws where it is trimmed."""
+class Seen(NamedTuple):
+    """What the split pass keeps of a clip to tell copies by."""
+
+    samples: tuple[Sample, ...]
+    trace: bytes | None
+
+
+def seen(frames: Frames) -> Seen:
+    """Return the samples and the trace of a clip."""
+    signal = TraceSignal(Options())
+    gray = np.full((2, 2), 128, np.uint8)
+    for number, (time_s, picture) in enumerate(frames):
+        luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        while max(luma.shape) > 320:
+            luma = half(luma)
+        signal.push(SmallFrame(number, time_s, luma, gray, gray))
+    return Seen(sampled(frames), signal.summary(0, len(frames))["trace"])
+
+
+def copied(frames: Frames, kind: str, seed: str) -> Seen:
+    """Return what is seen of a copy of that kind, encoded as H.264; `seed` draws where it is trimmed."""
     change, crf = KINDS[kind]
-    return sampled(_encoded(change(frames, random.Random(seed)), crf))
+    return seen(_encoded(change(frames, random.Random(seed)), crf))
 
 
 def _encoded(frames: Frames, crf: int) -> Frames:
@@ -151,7 +172,10 @@ KINDS: Mapping[str, tuple[Change, int]] = {
 """kind → (change, CRF)"""
 
 
-def pieces(samples: Sequence[Sample], length_s: float) -> list[tuple[Sample, ...]]:
-    """Return the samples of consecutive clips of that length; what is left at the end is left out."""
-    count = int((samples[-1].time_s + 1) // length_s)
-    return [tuple(s for s in samples if n * length_s <= s.time_s < (n + 1) * length_s) for n in range(count)]
+def pieces(frames: Frames, length_s: float) -> list[Seen]:
+    """Return what is seen of consecutive clips of that length; what is left at the end is left out."""
+    count = int((frames[-1][0] + frames[1][0] - frames[0][0]) // length_s)
+    return [
+        seen([(time_s, picture) for time_s, picture in frames if n <= time_s / length_s < n + 1])
+        for n in range(count)
+    ]

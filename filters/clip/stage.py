@@ -20,7 +20,7 @@ from pydantic import Field
 from curate.records import Clip, Failure, Options, Outcome, Row, Stage
 from filters.clip.encoder import Encoder, EncoderError, Precision
 from filters.clip.head import Head, load_head
-from filters.clip.weights import find_encoder
+from filters.clip.weights import EncoderFiles, find_encoder
 from filters.spread import spread
 from shards.errors import ConfigError
 from shards.schemas import column
@@ -96,7 +96,7 @@ class ClipFeatures(Stage):
 
     def setup(self) -> None:
         """Load the encoder onto its device."""
-        self._names = _named(self._files.name, self.digests(), self._head)
+        self._names = _named(self._files, self._head)
         chosen = self.options
         threads = chosen.threads
         self.encoder = Encoder(self._files, chosen.device, chosen.precision, chosen.batch, threads)
@@ -141,8 +141,8 @@ def unit_mean(mean_E: npt.NDArray[np.float64]) -> list[float] | None:
     return rounded
 
 
-def _named(name: str, digests: Mapping[str, str], head: Head | None) -> dict[str, str]:
-    encoder = f"{name}@{digests['encoder'][:8]}"
+def _named(files: EncoderFiles, head: Head | None) -> dict[str, str]:
+    encoder = files.full_name()
     if head is None:
         return {"embedding_model": encoder}
     return {"embedding_model": encoder, "aesthetic_model": f"laion-{head.name}@{head.digest[:8]} {encoder}"}

@@ -58,6 +58,10 @@ class EncoderFiles:
         whole.update(file_digest(self.weights).encode())
         return whole.hexdigest()
 
+    def full_name(self) -> str:
+        """Return the name and the beginning of the digest: the column `embedding_model`."""
+        return f"{self.name}@{self.digest()[:8]}"
+
 
 def installed(package: str) -> Path:
     """Return the folder of a package of the extra `clip`, without importing it."""

@@ -21,7 +21,7 @@ def clip(*pictures: Picture | bytes, name: str = "clip") -> Clip:
         Sample(float(second), picture if isinstance(picture, bytes) else jpeg(picture))
         for second, picture in enumerate(pictures)
     )
-    return Clip({"clip_id": name}, lambda: samples, lambda: b"")
+    return Clip({"clip_id": name, "frames": 24}, lambda: samples, lambda: b"")
 
 
 def jpeg(picture: Picture) -> bytes:

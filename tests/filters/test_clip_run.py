@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ laion:
       stages: {{clip: {{model: "local-dir:{folder}", head: "{head}"}}}}
     caption:
       where: aesthetic > -1000 and len(embedding) = 512
-      stages: [caption]
+      stages: {{caption: {{variants: [dense, short], aligner: {{clip: {{model: "local-dir:{folder}"}}}}}}}}
 """
 
 
@@ -65,7 +66,11 @@ def test_the_whole_path_from_sources_to_a_selection(home: Path) -> None:
     found = rows(out, "scores")
     assert len(found) == len(rows(out, "clips")) >= 2
     assert {len(row["embedding"]) for row in found} == {512}
-    assert len(rows(out, "captions")) == len(found)
+    captions = rows(out, "captions")
+    assert len(captions) == 2 * len(found)
+    assert all(-1 <= row["alignment"] <= 1 for row in captions)
+    assert len({row["alignment"] for row in captions}) > 1
+    assert curate("verify", out).returncode == 0
     done = curate("select", out, "--where", "aesthetic > -1000 and len(embedding) = 512", "--name", "all")
     assert done.returncode == 0, done.stderr
     assert f"{len(found)} of {len(found)} clips" in done.stdout
@@ -77,6 +82,18 @@ def test_the_fingerprint_covers_the_heads_file(home: Path, tmp_path: Path) -> No
         for seed in (1, 2)
     )
     assert plan.passes[1].fingerprint != other.passes[1].fingerprint
+
+
+def test_the_texts_encoder_must_be_that_of_the_embeddings(home: Path, tmp_path: Path) -> None:
+    other = make_encoder(tmp_path / "tiny", seed=1)
+    out = shutil.copytree(home / "out", tmp_path / "out")
+    done = curate(
+        "run", "laion", "--pipelines", home / "p.yaml", "--input", home / "in", "--output", out,
+        "--workers", 1, "--set", "unit_sources=1", "--set", f"caption.aligner.clip.model=local-dir:{other}",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "the clips' embeddings are of tiny@" in done.stderr
 
 
 def test_one_worker_or_two_write_the_same_bytes(home: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import csv
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,33 +12,29 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
-from copies import KINDS, Frames, copied, pieces, sampled
+from copies import KINDS, Frames, Seen, copied, pieces, seen
 
 from curate.footage.camera import Camera
 from curate.footage.corpus.entries import one
 from curate.footage.film import frames
-from curate.records import Clip, Sample
+from curate.records import Clip
 from filters.duplicates import NEEDS, PROVIDES, DuplicatesOptions, assign, group_duplicates
 from filters.phash import PerceptualHash, PhashOptions
 
 CLIPS = Path(__file__).parents[3] / "shared" / "data"
-UNTOLD = {"bottom 10 % gone", "corner of 8 % gone"}
-"""kinds that are not found: no view is hashed that shows what they show"""
-BETWEEN = {"trimmed", "trimmed, mirrored, marked, CRF 30"}
-"""whose samples may lie half a second beside the original's"""
-MISSED = {*UNTOLD, *BETWEEN, "cropped to 86 %"}
 
 
-def table(clips: Mapping[str, Sequence[Sample]], width: Mapping[str, int] | None = None) -> pa.Table:
+def table(clips: Mapping[str, Seen], width: Mapping[str, int] | None = None) -> pa.Table:
     stage = PerceptualHash(PhashOptions())
     stage.setup()
-    rows = stage.process([Clip({}, lambda s=tuple(samples): s, bytes) for samples in clips.values()])  # type: ignore[misc]
+    rows = stage.process([Clip({}, lambda s=shown.samples: s, bytes) for shown in clips.values()])  # type: ignore[misc]
     known = {
         "clip_id": list(clips),
         "width": [(width or {}).get(name, 100) for name in clips],
         "height": [100] * len(clips),
-        "duration_s": [float(len(samples)) for samples in clips.values()],
+        "duration_s": [float(len(shown.samples)) for shown in clips.values()],
         "bytes": [1000] * len(clips),
+        "trace": pa.array([shown.trace for shown in clips.values()], pa.binary()),
     }
     columns = {
         field.name: pa.array([row[field.name] for row in rows], field.type) for field in stage.provides
@@ -74,10 +70,10 @@ def originals() -> dict[str, Frames]:
 @pytest.fixture(scope="module")
 def mixed(originals: dict[str, Frames]) -> pa.Table:
     """Every original and every kind of copy of it."""
-    clips = {name: sampled(shown) for name, shown in originals.items()}
+    clips = {name: seen(shown) for name, shown in originals.items()}
     wide = dict.fromkeys(clips, 200)
     for name, shown in originals.items():
-        clips |= {f"{name} {kind}": copied(shown, kind, name) for kind in set(KINDS) - UNTOLD}
+        clips |= {f"{name} {kind}": copied(shown, kind, name) for kind in KINDS}
     return table(clips, wide)
 
 
@@ -89,7 +85,11 @@ def test_copies_are_found_and_nothing_else(mixed: pa.Table) -> None:
         assert group is None or group.partition(" ")[0] == original
         if kind and group is None:
             missed[kind].append(original)
-    assert set(missed) <= MISSED
+    # A side gone moves every block of the trace: of such copies some are missed, which ones the processor's
+    # rounding may decide.
+    lopsided = [missed.pop(kind, []) for kind in ("bottom 10 % gone", "corner of 8 % gone")]
+    assert not missed
+    assert sum(map(len, lopsided)) <= 2
 
 
 def test_groups_do_not_depend_on_order_or_chunks(mixed: pa.Table) -> None:
@@ -103,8 +103,8 @@ def test_groups_do_not_depend_on_order_or_chunks(mixed: pa.Table) -> None:
 
 
 def test_the_larger_longer_richer_or_first_is_kept() -> None:
-    samples = sampled(film("street", 45, seconds=5))
-    clips = table({"b": samples, "a": samples, "c": samples, "d": samples})
+    shown = seen(film("street", 45, seconds=5))
+    clips = table({"b": shown, "a": shown, "c": shown, "d": shown})
     assert set(groups(clips).values()) == {"a"}
     for column, value in (("width", 101), ("duration_s", 5.5), ("bytes", 1001)):
         values = clips[column].to_pylist()
@@ -116,8 +116,8 @@ def test_the_larger_longer_richer_or_first_is_kept() -> None:
         assert set(groups(better).values()) == {"d"}
 
 
-def acted(seed: int, seconds: int = 6) -> tuple[Sample, ...]:
-    """Return the samples of actors wandering over one fixed set, others by `seed`."""
+def acted(seed: int, seconds: int = 6) -> Seen:
+    """Return what is seen of actors wandering over one fixed set, others by `seed`."""
     stage = cv2.GaussianBlur(np.random.default_rng(0).normal(128, 900, (180, 320, 3)), (0, 0), 9)
     draw = np.random.default_rng(seed + 1)
     at = draw.uniform(0.1, 0.9, (3, 2))
@@ -129,7 +129,7 @@ def acted(seed: int, seconds: int = 6) -> tuple[Sample, ...]:
             cv2.ellipse(picture, body, (14, 34), 0, 0, 360, (30 + 70 * number, 40, 220 - 70 * number), -1)
         at = np.clip(at + draw.normal(0, 0.2, at.shape), 0.05, 0.95)
         shown.append((float(second), picture))
-    return sampled(shown)
+    return seen(shown)
 
 
 def test_other_moments_of_one_set_are_not_copies() -> None:
@@ -137,31 +137,32 @@ def test_other_moments_of_one_set_are_not_copies() -> None:
     clips = table({f"{seed:02d}": acted(seed) for seed in range(40)})
     assert set(groups(clips).values()) == {None}
     # By the pictures alone, they are.
-    alone = groups(clips, min_agreement=0.0, still_levels=255.0, still_bits=100)
+    alone = groups(clips, still_levels=255.0, still_bits=100)
     assert sum(group is None for group in alone.values()) < 4
 
 
 def test_pieces_of_one_long_shot_are_not_copies() -> None:
     clips = {}
     for scene in ("street", "balls", "reef", "sea"):
-        shown = [(float(n), f) for n, (_, f) in enumerate(film(scene, 46, seconds=60, fps=1))]
-        clips |= {f"{scene} {n}": piece for n, piece in enumerate(pieces(sampled(shown), 20))}
+        shown = film(scene, 46, seconds=30)
+        clips |= {f"{scene} {n}": piece for n, piece in enumerate(pieces(shown, 10))}
     assert len(clips) == 12
     assert set(groups(table(clips)).values()) == {None}
 
 
 def test_a_clip_without_a_usable_sample_is_by_itself() -> None:
-    black = sampled([(float(n), np.zeros((90, 160, 3), np.uint8)) for n in range(4)])
-    good = sampled(film("street", 47, seconds=4))
-    found = groups(table({"a": black, "b": black, "c": good, "d": good, "e": ()}))
+    black = seen([(float(n), np.zeros((90, 160, 3), np.uint8)) for n in range(4)])
+    good = seen(film("street", 47, seconds=4))
+    found = groups(table({"a": black, "b": black, "c": good, "d": good, "e": Seen((), None)}))
     assert found == {"a": None, "b": None, "c": "c", "d": "c", "e": None}
     assert groups(table({"a": black})) == {"a": None}
     assert groups(table({"a": black}).slice(0, 0)) == {}
 
 
 def test_a_picture_is_a_copy_of_a_picture_and_of_no_clip() -> None:
-    samples = sampled(film("street", 48, seconds=4))
-    found = groups(table({"clip": samples, "one": samples[:1], "two": samples[:1]}))
+    shown = seen(film("street", 48, seconds=4))
+    picture = Seen(shown.samples[:1], None)
+    found = groups(table({"clip": shown, "one": picture, "two": picture}))
     assert found == {"clip": None, "one": "one", "two": "one"}
 
 
@@ -185,18 +186,19 @@ def test_copies_of_real_clips_are_found() -> None:
     """Some of the real single shots; without kinds that are known to be missed."""
     if not (CLIPS / "clips.csv").exists():
         pytest.skip("the real clips are not there")
-    clips: dict[str, Sequence[Sample]] = {}
+    clips: dict[str, Seen] = {}
     with (CLIPS / "clips.csv").open() as file:
         names = [row["file"] for row in csv.DictReader(file) if single(row)]
     for name in names[1::9]:
         shown = read(CLIPS / "clips" / name)
-        clips[name] = sampled(shown)
-        clips |= {f"{name} {kind}": copied(shown, kind, name) for kind in set(KINDS) - MISSED}
+        clips[name] = seen(shown)
+        clips |= {f"{name} {kind}": copied(shown, kind, name) for kind in KINDS}
     found = groups(table(clips, dict.fromkeys(names, 200)))
     right = sum(group is not None and name.startswith(group) for name, group in found.items() if " " in name)
     joined = sum(group is not None for group in found.values())
     wrong = sum(group is not None and not name.startswith(group) for name, group in found.items())
-    assert right >= 0.95 * sum(" " in name for name in found)
+    # Of these six, two of fast motion are three seconds long, trimmed to less than two. Over 22 clips: 0.99.
+    assert right >= 0.93 * sum(" " in name for name in found)
     assert wrong <= 0.02 * joined
 
 

@@ -1,0 +1,1 @@
+"""What `curate filters` does: one module a subcommand."""

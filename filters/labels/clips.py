@@ -1,0 +1,198 @@
+"""A run's clips as the classifier sees them: rows of the index, and their features, made once and kept.
+
+Features are pictures (`nano`: uint8 (T, H, W, 3), close looks first) or a frozen encoder's tokens (float16
+(T, K, E)), a file a clip, named by the clip, its samples and whatever made them: another encoder or other
+samples never mix, and a file that was begun and not finished is not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.clips_unit import read_samples
+from curate.records import Row, Sample
+from filters.labels.changes import CHANGES, change_numbers
+from filters.labels.config import ModelConfig
+from filters.labels.pictures import PictureError, close_look, small_picture
+from filters.spread import spread
+from shards.errors import InputError
+from shards.index import build_index
+from shards.run import RunFiles
+from shards.tables import iter_batches, part_schema, read_parts
+
+if TYPE_CHECKING:
+    from filters.labels.frozen_encoder import FrozenEncoder
+
+__all__ = [
+    "FeatureCache",
+    "Features",
+    "LabelRun",
+    "Pack",
+    "columns_of",
+    "features_of",
+    "pack",
+    "signals_of",
+]
+
+Features = npt.NDArray[Any]
+
+_CLIP: Final = (
+    "clip_id", "source_id", "source_uri", "start_s", "samples_sha256",
+    "samples_tar", "sample_times_s", "sample_offsets", "sample_bytes",
+)  # fmt: skip
+
+
+class LabelRun:
+    """Reads clips, signals and samples of one run."""
+
+    def __init__(self, root: str) -> None:
+        """Open the run; InputError where there is none."""
+        self.root = root
+        self._run = RunFiles.open(root)
+
+    def clips(self, signals: Sequence[str] = ()) -> list[Row]:
+        """Return every clip with the columns that the signals named are made of, in order of id.
+
+        Raises InputError where the run has not measured one of them.
+        """
+        storage = self._run.storage
+        index = build_index(self._run)
+        known = part_schema(storage, index).names
+        columns = columns_of(signals)
+        if missing := [name for name in columns if name not in known]:
+            raise InputError(
+                f"{self.root}: no column {missing[0]!r}, which the classifier reads; run the passes of "
+                "filters/labels/training.yaml, or of the pipeline 'default', over it"
+            )
+        return [
+            row for batch in iter_batches(storage, index, [*_CLIP, *columns]) for row in batch.to_pylist()
+        ]
+
+    def files(self) -> list[str]:
+        """Return the URI of every source, also of those that gave no clip."""
+        parts = self._run.parts(self._run.info(), "sources")
+        paths = [part.path for part in parts]
+        if not paths:
+            return []
+        uris: list[str] = read_parts(self._run.storage, paths, ["source_uri"])["source_uri"].to_pylist()
+        return uris
+
+    def samples(self, clip: Row) -> tuple[Sample, ...]:
+        """Return a clip's samples."""
+        return read_samples(self._run.storage, clip)
+
+
+def features_of(
+    samples: Sequence[Sample], model: ModelConfig, encoder: FrozenEncoder | None
+) -> Features | None:
+    """Return what the network sees of a clip's samples; None of no samples.
+
+    Raises PictureError where one of them is no JPEG.
+    """
+    jpegs = [sample.jpeg for sample in spread(samples, model.frames)]
+    if not jpegs:
+        return None
+    if encoder is not None:
+        return encoder.encode(jpegs)
+    looks = [close_look(jpeg, model.picture_px) for jpeg in spread(jpegs, model.looks)]
+    return np.stack([*looks, *(small_picture(jpeg, model.picture_px) for jpeg in jpegs)])
+
+
+def columns_of(signals: Sequence[str]) -> list[str]:
+    """Return the columns that measurements are made of."""
+    plain = [name for name in signals if name not in CHANGES]
+    return [*plain, "trace"] if len(plain) < len(signals) else plain
+
+
+def signals_of(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Return measurements (B, S), not a number where a row has none.
+
+    A row has a column for each, but for those of `filters.labels.changes`, which are made of its `trace`.
+    """
+    traced = any(name in CHANGES for name in names)
+    found = []
+    for row in rows:
+        changes = dict(zip(CHANGES, change_numbers(row.get("trace")), strict=True)) if traced else {}
+        values = (changes.get(name, row.get(name)) for name in names)
+        found.append([np.nan if value is None else float(value) for value in values])
+    return np.array(found, np.float32).reshape(len(found), len(names))
+
+
+class FeatureCache:
+    """Features by clip, in a folder."""
+
+    def __init__(
+        self, folder: Path, run: LabelRun, model: ModelConfig, encoder: FrozenEncoder | None
+    ) -> None:
+        self._folder = folder
+        self._run = run
+        self._model = model
+        self._encoder = encoder
+        how: dict[str, Any] = {"frames": model.frames, "version": 1}
+        if encoder is None:
+            how |= {"picture_px": list(model.picture_px), "looks": model.looks}
+        else:
+            how |= {"encoder": encoder.digest, "grid": model.encoder.grid if model.encoder else None}
+        self._how = json.dumps(how, sort_keys=True)
+
+    def path(self, clip: Row) -> Path:
+        """Return where a clip's features lie."""
+        key = hashlib.sha256(f"{self._how}\n{clip['samples_sha256']}".encode()).hexdigest()[:16]
+        ident = str(clip["clip_id"])
+        return self._folder / ident[:2] / f"{ident}-{key}.npy"
+
+    def fill(self, clips: Sequence[Row], advance: Callable[[int], None]) -> list[int]:
+        """Make what is missing; return the positions of clips that have features."""
+        usable = []
+        for number, clip in enumerate(clips):
+            path = self.path(clip)
+            if not path.exists():
+                try:
+                    found = features_of(self._run.samples(clip), self._model, self._encoder)
+                except PictureError as exc:
+                    raise InputError(f"{self._run.root}: clip {clip['clip_id']}: {exc}") from exc
+                if found is None:
+                    continue
+                path.parent.mkdir(parents=True, exist_ok=True)
+                scratch = path.with_suffix(".part")
+                with scratch.open("wb") as file:
+                    np.save(file, found)
+                scratch.replace(path)
+            usable.append(number)
+            advance(1)
+        return usable
+
+    def load(self, clip: Row) -> Features:
+        """Return a clip's features, which `fill` has made."""
+        found: Features = np.load(self.path(clip))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Features of several clips side by side."""
+
+    frames: Features
+    """(B, T, …), zeros where a clip has fewer"""
+    present_BT: npt.NDArray[np.bool_]
+
+
+def pack(features: Sequence[Features]) -> Pack:
+    """Return features of clips with different numbers of frames as one array; pictures channels first."""
+    longest = max(len(one) for one in features)
+    frames = np.zeros((len(features), longest, *features[0].shape[1:]), features[0].dtype)
+    present = np.zeros((len(features), longest), np.bool_)
+    for number, one in enumerate(features):
+        frames[number, : len(one)] = one
+        present[number, : len(one)] = True
+    if frames.dtype == np.uint8:
+        frames = np.ascontiguousarray(frames.transpose(0, 1, 4, 2, 3))
+    return Pack(frames, present)

@@ -1,0 +1,113 @@
+"""Numbers of a clip's pictures: what they tell apart, and that nobody else's pictures change them."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor  # noqa: E402
+
+from filters.labels.sights import (  # noqa: E402
+    _changing,
+    _detail,
+    _layout,
+    _lines,
+    _plain,
+    _staying,
+    _symmetry,
+    sights,
+)
+
+HIGH, WIDE = 48, 80
+
+
+def scene(seed: int = 0, pictures: int = 4) -> Tensor:
+    """Return (1, T, H, W) of soft patches that drift."""
+    rng = torch.Generator().manual_seed(seed)
+    wide = torch.rand(1, 1, 12, 20 + pictures, generator=rng) * 255
+    grown = torch.nn.functional.interpolate(wide, scale_factor=4, mode="bilinear")[0]
+    return torch.stack([grown[:, :HIGH, 4 * n : 4 * n + WIDE] for n in range(pictures)], dim=1)
+
+
+def there(pictures: int = 4) -> Tensor:
+    return torch.ones(1, pictures)
+
+
+def in_color(luma: Tensor) -> Tensor:
+    return luma[:, :, None].expand(-1, -1, 3, -1, -1).to(torch.uint8)
+
+
+def test_numbers_do_not_depend_on_company_or_on_pictures_that_are_missing() -> None:
+    few, many = in_color(scene(1, 3)), in_color(scene(2, 5))
+    alone = sights(few, torch.ones(1, 3, dtype=torch.bool), 1)
+    padded = torch.cat([few, torch.full_like(many[:, 3:], 77)], dim=1)
+    present = torch.tensor([[True] * 3 + [False] * 2, [True] * 5])
+    together = sights(torch.cat([padded, many]), present, 1)
+    assert alone.isfinite().all()
+    torch.testing.assert_close(together[:1], alone, rtol=1e-4, atol=1e-4)
+
+
+def test_of_one_picture_there_is_no_change_and_all_else() -> None:
+    told = sights(in_color(scene(0, 2)), torch.ones(1, 2, dtype=torch.bool), 1)
+    missing = int(told.isnan().sum())
+    assert missing == len(_changing(scene(0, 1), there(1)))
+    padded = sights(in_color(scene(0, 3)), torch.tensor([[True, True, False]]), 1)
+    assert int(padded.isnan().sum()) == missing
+
+
+def test_flat_graphics_are_flat_and_strong_in_color() -> None:
+    color = torch.zeros(1, 4, HIGH, WIDE)
+    soft = _plain(scene(), color, there())
+    drawn = _plain((scene() > 128) * 200.0, color + 200, there())
+    assert drawn[0] > 0.6 > soft[0]
+    assert drawn[5] == 1
+    assert soft[5] == 0
+
+
+def test_a_line_across_the_picture_is_found_and_is_there_in_every_one() -> None:
+    split = scene()
+    split[..., WIDE // 2 :] = 255 - split[..., WIDE // 2 :].flip(3)
+    split[..., WIDE // 2] = 0
+    plain, cut = _lines(scene(), there()), _lines(split, there())
+    assert cut[4] > 0.7 > plain[4]
+    assert cut[1] > 2 * plain[1]
+
+
+def test_a_blurred_border_has_its_detail_in_the_middle() -> None:
+    framed = torch.full((1, 4, HIGH, WIDE), 120.0)
+    framed[..., 16:-16] = (torch.rand(1, 4, HIGH, WIDE - 32) > 0.5) * 200.0
+    color = torch.zeros_like(framed)
+    assert _layout(framed, color, there())[0] > 2 > abs(_layout(scene(), color, there())[0])
+
+
+def test_a_mark_stays_while_the_scene_moves() -> None:
+    moving = torch.stack([(torch.rand(1, HIGH, WIDE) > 0.93) * 200.0 for _ in range(4)], dim=1)
+    marked = moving.clone()
+    marked[..., 4:10, 4:20] = (torch.arange(16) % 2 * 250.0).expand(6, 16)
+    assert _staying(marked, there())[2] > 0.3 > _staying(moving, there())[2]
+
+
+def test_another_scene_is_the_largest_change_and_turns_the_tones() -> None:
+    calm, cut = scene(), torch.cat([scene(1)[:, :2] / 3, 170 + scene(2)[:, 2:] / 3], dim=1)
+    assert _changing(cut, there())[1] > 80 > _changing(calm, there())[1]
+    assert _changing(cut, there())[9] > 1.5
+    still = _changing(scene()[:, :1].expand(-1, 4, -1, -1), there())
+    assert still[3] == 1
+    assert still[1] == 0
+
+
+def test_a_mirrored_film_is_its_own_mirror() -> None:
+    half = scene()[..., : WIDE // 2]
+    found = _symmetry(torch.cat([half, half.flip(3)], dim=3), there())
+    assert found[0] > 0.95 > _symmetry(scene(), there())[0]
+    assert _symmetry(torch.cat([half, half], dim=3), there())[2] > 0.95
+
+
+def test_a_close_look_tells_blur_and_blocks() -> None:
+    sharp = (torch.rand(1, HIGH, WIDE) > 0.5) * 200.0
+    soft = torch.nn.functional.avg_pool2d(sharp, 7, 1, 3)
+    blocks = torch.rand(1, HIGH // 8, WIDE // 8).repeat_interleave(8, 1).repeat_interleave(8, 2) * 200
+    color = torch.zeros_like(sharp)
+    assert _detail(sharp, color)[0] > 5 * _detail(soft, color)[0]
+    assert _detail(blocks, color)[9] > 5 * _detail(sharp, color)[9]
