@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from caption.colors import Picture, decode_reduced, dominant_colors, is_gray, without_margins
-from caption.engine import CaptionRequest, CaptionResult, Status
+from caption.engine import Answer, Request, Status
 from caption.sentences import Measured, describe, describe_short
 from curate.records import Options, Value
 from shards.errors import ConfigError
 
 __all__ = ["SignalsEngine", "SignalsOptions", "without_bars"]
 
-_VARIANTS = {"dense": describe, "short": describe_short}
+_TEMPLATES = {"dense": describe, "short": describe_short}
 
 
 class SignalsOptions(Options):
@@ -31,6 +31,7 @@ class SignalsEngine:
     """Sentences from measurements."""
 
     version: ClassVar[int] = 1
+    rule_based: ClassVar[bool] = True
     Options: ClassVar[type[Options]] = SignalsOptions
     needs: ClassVar[frozenset[str]] = frozenset(
         {
@@ -57,26 +58,33 @@ class SignalsEngine:
     def close(self) -> None:
         """There is nothing to let go of."""
 
-    async def generate(self, request: CaptionRequest) -> CaptionResult:
-        """Describe one clip. Raises ConfigError for a variant that it cannot write."""
-        write = _VARIANTS.get(request.variant)
+    async def generate(self, request: Request) -> Answer:
+        """Describe one clip. Raises ConfigError for a template that it cannot answer."""
+        write = _TEMPLATES.get(request.template)
         if write is None:
             raise ConfigError(
-                f"the engine 'signals' writes the caption variants {', '.join(_VARIANTS)}; "
-                f"leave out {request.variant!r} or name another engine"
+                f"the engine 'signals' answers the prompts {', '.join(_TEMPLATES)}; "
+                f"leave out {request.template!r} or name another engine"
             )
-        if not request.samples:
-            return self._result(request, "error", "", "no samples")
+        if not request.pictures:
+            return self._answer(request, "error", "", "no samples")
         pictures = []
-        for number, sample in enumerate(request.samples):
+        for number, sample in enumerate(request.pictures):
             picture = decode_reduced(sample.jpeg)
             if picture is None:
-                return self._result(request, "error", "", f"sample {number} cannot be decoded")
+                return self._answer(request, "error", "", f"sample {number} cannot be decoded")
             pictures.append(picture)
-        return self._result(request, "ok", write(_measured(request.measured, pictures)), "")
+        return self._answer(request, "ok", write(_measured(request.measured, pictures)), "")
 
-    def _result(self, request: CaptionRequest, status: Status, text: str, message: str) -> CaptionResult:
-        return CaptionResult(request.clip_id, status, text, None, None, self.model, message)
+    async def stop(self) -> None:
+        """Nothing belongs to the event loop."""
+
+    def counts(self) -> Mapping[str, float]:
+        """Return nothing: requests are counted by those who make them."""
+        return {}
+
+    def _answer(self, request: Request, status: Status, text: str, message: str) -> Answer:
+        return Answer(request.id, status, text, self.model, message=message)
 
 
 def _measured(row: Mapping[str, Value], pictures: list[Picture]) -> Measured:

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from caption.engine import CaptionRequest, CaptionResult
+from caption.engine import Answer, Picture, Request
 from caption.signals import SignalsEngine, without_bars
-from curate.records import Sample, Value
+from curate.records import Value
 from shards.errors import ConfigError
 
 ROW: dict[str, Value] = {
@@ -30,25 +30,26 @@ ROW: dict[str, Value] = {
 }
 
 
-def sample(bgr: tuple[int, int, int], bars: int = 0) -> Sample:
+def sample(bgr: tuple[int, int, int], bars: int = 0) -> Picture:
     picture = np.full((448, 796, 3), bgr, np.uint8)
     if bars:
         picture[:bars], picture[-bars:] = 0, 0
     done, data = cv2.imencode(".jpg", picture)
     assert done
-    return Sample(0.0, data.tobytes())
+    return Picture(0.0, data.tobytes())
 
 
-def caption(row: Mapping[str, Value], samples: tuple[Sample, ...], variant: str = "dense") -> CaptionResult:
+def caption(row: Mapping[str, Value], samples: tuple[Picture, ...], template: str = "dense") -> Answer:
     engine = SignalsEngine(SignalsEngine.Options())
     assert set(row) == engine.needs - {"samples"}
-    return asyncio.run(engine.generate(CaptionRequest("c1", variant, "", samples, 0, row)))
+    request = Request("c1/x/1", "c1", template, "", "", samples, False, 0, 99, 0.0, measured=row)
+    return asyncio.run(engine.generate(request))
 
 
 def test_says_what_was_measured() -> None:
     result = caption(ROW, (sample((200, 60, 20)), sample((200, 60, 20)), sample((0, 140, 255))))
     assert result.text == "A dim scene, mostly blue with some orange, moves fast for 6 seconds."
-    assert (result.clip_id, result.status, result.model) == ("c1", "ok", "signals-1")
+    assert (result.id, result.status, result.model) == ("c1/x/1", "ok", "signals-1")
     assert (result.tokens, result.prompt_tokens) == (None, None)
 
 
@@ -72,14 +73,14 @@ def test_short_is_one_sentence() -> None:
 
 @pytest.mark.parametrize(
     ("samples", "message"),
-    [((), "no samples"), ((sample((1, 2, 3)), Sample(1.0, b"junk")), "sample 1 cannot be decoded")],
+    [((), "no samples"), ((sample((1, 2, 3)), Picture(1.0, b"junk")), "sample 1 cannot be decoded")],
 )
-def test_without_pictures_there_is_no_caption(samples: tuple[Sample, ...], message: str) -> None:
+def test_without_pictures_there_is_no_caption(samples: tuple[Picture, ...], message: str) -> None:
     result = caption(ROW, samples)
     assert (result.status, result.text, result.message) == ("error", "", message)
 
 
-def test_another_variant_is_refused() -> None:
+def test_another_template_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"dense, short.*'camera'"):
         caption(ROW, (sample((1, 2, 3)),), "camera")
 

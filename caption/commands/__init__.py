@@ -1,0 +1,1 @@
+"""What `curate caption` does besides captioning: one module a subcommand."""
