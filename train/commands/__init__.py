@@ -1,0 +1,1 @@
+"""What `curate train` does: one module a subcommand."""
