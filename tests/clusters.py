@@ -24,6 +24,8 @@ __all__ = ["NodeCluster", "namespaces_allowed"]
 
 _RAY = Path(sys.executable).with_name("ray")
 _NET = "10.233.71"
+_STARTED = "Ray runtime started"
+_STARTS = 3
 
 
 def namespaces_allowed() -> bool:
@@ -69,6 +71,7 @@ class NodeCluster:
         self._of_nodes = of_nodes or {}
         self._tag = f"cg{os.getpid() % 10000}{secrets.token_hex(2)}"
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._drivers: list[subprocess.Popen[bytes]] = []
         self.port = 6379 if self.namespaces else _free_port()
         self.client_port = 10001 if self.namespaces else _free_port()
         self.dashboard_port = 8265 if self.namespaces else _free_port()
@@ -108,7 +111,7 @@ class NodeCluster:
             "RAY_health_check_initial_delay_ms": "1000",
             "RAY_health_check_period_ms": "1000",
             "RAY_health_check_timeout_ms": "2000",
-            "RAY_health_check_failure_threshold": "3",
+            "RAY_health_check_failure_threshold": "5",
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": "0123456789abcdef0123456789abcdef",
@@ -130,23 +133,30 @@ class NodeCluster:
         else:
             common += [f"--address={self.address}"]
         env = {**self.environment(), **self._of_nodes.get(node, {})}
-        started = self._log(node).count("Ray runtime started")
-        with (self.folder / f"n{node}.log").open("ab") as log:
-            self._processes[node] = subprocess.Popen(
-                self.inside(node, _RAY, *common), env=env, stdout=log, stderr=log, start_new_session=True
-            )
-        self._await(node, started)
+        # Ray gives a node 30 s to register, which a busy machine may need more than once.
+        for _attempt in range(_STARTS):
+            seen = self._log(node).count(_STARTED)
+            with (self.folder / f"n{node}.log").open("ab") as log:
+                self._processes[node] = subprocess.Popen(
+                    self.inside(node, _RAY, *common), env=env, stdout=log, stderr=log, start_new_session=True
+                )
+            if self._await(node, seen):
+                return
+        raise AssertionError(self._log(node))
 
     def _log(self, node: int) -> str:
         path = self.folder / f"n{node}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def _await(self, node: int, started: int) -> None:
+    def _await(self, node: int, seen: int) -> bool:
+        """Wait until a node says once more that it runs; return False where it ended instead."""
         deadline_s = time.monotonic() + 90
-        while (log := self._log(node)).count("Ray runtime started") == started:
-            assert self._processes[node].poll() is None, log
-            assert time.monotonic() < deadline_s, log
+        while self._log(node).count(_STARTED) == seen:
+            if self._processes[node].poll() is not None:
+                return False
+            assert time.monotonic() < deadline_s, self._log(node)
             time.sleep(0.2)
+        return True
 
     def family(self, node: int) -> list[psutil.Process]:
         """Return the processes of a node."""
@@ -158,8 +168,10 @@ class NodeCluster:
 
     def raylet(self, node: int) -> psutil.Process | None:
         """Return a node's raylet, or None."""
-        with suppress(psutil.NoSuchProcess):
-            return next((p for p in self.family(node) if p.name() == "raylet"), None)
+        for process in self.family(node):
+            with suppress(psutil.NoSuchProcess):  # a worker that ended since is no reason to look no further
+                if process.name() == "raylet":
+                    return process
         return None
 
     def workers(self, node: int) -> list[psutil.Process]:
@@ -172,23 +184,32 @@ class NodeCluster:
                     found.append(process)
         return found
 
-    def kill_raylet(self, node: int) -> None:
-        """Lose a node: SIGKILL its raylet; what it ran goes with it."""
+    def lose(self, node: int) -> None:
+        """Lose a node: SIGKILL its raylet; what it ran goes with it.
+
+        Where the machine was so busy that a raylet missed its health checks, Ray has ended it: lost as well.
+        """
         raylet = self.raylet(node)
-        assert raylet is not None
-        raylet.kill()
+        if raylet is not None:
+            with suppress(psutil.NoSuchProcess):
+                raylet.kill()
         self._processes[node].wait(timeout=60)
 
     def driver(self, *arguments: str | Path, log: Path, node: int = 0) -> subprocess.Popen[bytes]:
         """Start `curate` on a node, its output in `log`."""
         with log.open("ab") as out:
-            return subprocess.Popen(
+            driver = subprocess.Popen(
                 self.inside(node, sys.executable, "-c", COMMAND, *arguments),
                 env=self.environment(), stdout=out, stderr=out, cwd=ROOT,
             )  # fmt: skip
+        self._drivers.append(driver)
+        return driver
 
     def close(self) -> None:
-        """End every process of the cluster and take the network away."""
+        """End every process of the cluster, its drivers with it, and take the network away."""
+        for driver in self._drivers:
+            driver.kill()
+            driver.wait()
         for node, process in reversed(self._processes.items()):
             family = self.family(node)
             for member in family:

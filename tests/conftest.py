@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,24 @@ from curate.footage import render_gold
 def gold(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The gold corpus: 110 files, and their truth beside them."""
     return render_gold(tmp_path_factory.mktemp("gold"), processes=2).parent
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `vlm`, a small Qwen2.5-VL, and `lm`, a small Qwen2."""
+    from tiny_models import make_lm, make_vlm
+
+    folder = tmp_path_factory.mktemp("models")
+    make_vlm(folder / "vlm")
+    make_lm(folder / "lm")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """vLLM's server over the small Qwen2.5-VL: a `vllm_server.Server`."""
+    from vllm_server import serve
+
+    log = tmp_path_factory.mktemp("server") / "log"
+    with serve(tiny_folder / "vlm", log, "--limit-mm-per-prompt", '{"image":16,"video":1}') as server:
+        yield server

@@ -183,6 +183,9 @@ class _Proxy(threading.Thread):
         self._faults = faults
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
+        # The loop holds tasks weakly: once a killed client's socket is at its end, nothing else keeps
+        # the task that serves it, and the collector would destroy it while it waits for the server.
+        self._serving: set[asyncio.Task[Any]] = set()
 
     def start(self) -> None:
         super().start()
@@ -206,6 +209,10 @@ class _Proxy(threading.Thread):
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
             headers = {line.partition(b":")[0].lower(): line.partition(b":")[2].strip() for line in head[1:]}
@@ -238,9 +245,11 @@ class _Proxy(threading.Thread):
             await asyncio.sleep(self._faults.slow_s)
         kept = [line for line in head if line and not line.lower().startswith((b"expect:", b"connection:"))]
         there, back = await asyncio.open_connection("127.0.0.1", self._upstream)
-        back.write(b"\r\n".join([*kept, b"Connection: close", b"", b""]) + body)
-        answer = await there.read()
-        back.close()
+        try:
+            back.write(b"\r\n".join([*kept, b"Connection: close", b"", b""]) + body)
+            answer = await there.read()
+        finally:
+            back.close()
         begin = answer.find(b"\r\n\r\n") + 4
         if fault == "drop_head":
             answer = answer[: self._faults.cut(begin)]

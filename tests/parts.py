@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from curate.frames import Boundary, SmallFrame
 from curate.records import Clip, Failure, Options, Outcome, Row, Stage, WholeRunStage
+from shards.errors import WorkerLostError
 from shards.schemas import column
 
 
@@ -66,6 +67,26 @@ class MeanLuma:
         self._means = {n: mean for n, mean in self._means.items() if n >= before_frame}
 
 
+class Tripod:
+    """A camera that stands still."""
+
+    version: ClassVar[int] = 1
+    provides: ClassVar[pa.Schema] = pa.schema([column("camera", pa.string())])
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, _options: Options) -> None:
+        return None
+
+    def push(self, _frame: SmallFrame) -> None:
+        return None
+
+    def summary(self, _start: int, _end: int) -> Row:
+        return {"camera": "static"}
+
+    def forget(self, _before: int) -> None:
+        return None
+
+
 class SampleCount(Stage):
     """How many samples a clip has; counts its calls in a file, to show what was computed."""
 
@@ -94,6 +115,8 @@ class Picky(Stage):
     class Options(Options):
         fail: str = ""
         kill: str = ""
+        lose: str = ""
+        """what the worker holds dies: an inference engine"""
         crash: str = ""
         hang: str = ""
         until: str = ""
@@ -110,6 +133,8 @@ class Picky(Stage):
             return Failure("PickyError", "not to my taste")
         if options.kill and options.kill in uri:
             os.kill(os.getpid(), signal.SIGKILL)
+        if options.lose and options.lose in uri:
+            raise WorkerLostError("the engine has died")
         if options.crash and options.crash in uri:
             raise RuntimeError("a bug in a stage")
         if options.hang and options.hang in uri:

@@ -19,15 +19,15 @@ MEAN = (0.5, 0.4, 0.3)
 """unlike open_clip's own, so that a folder's preprocessing is seen to be used"""
 
 
-def make_encoder(folder: Path, width: int = 512, seed: int = 0) -> Path:
-    """Write config and weights of a ViT of two layers, 224 px, patches of 32."""
+def make_encoder(folder: Path, width: int = 512, seed: int = 0, *, context: int = 8) -> Path:
+    """Write config and weights of a ViT of two layers, 224 px, patches of 32, and a text tower of one."""
     import open_clip
     import torch
 
     config: dict[str, Any] = {
         "embed_dim": width,
         "vision_cfg": {"image_size": 224, "layers": 2, "width": 64, "patch_size": 32},
-        "text_cfg": {"context_length": 8, "vocab_size": 64, "width": 64, "heads": 1, "layers": 1},
+        "text_cfg": {"context_length": context, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},
     }
     torch.manual_seed(seed)
     model = open_clip.CLIP(**config)

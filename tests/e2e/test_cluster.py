@@ -149,10 +149,13 @@ def test_a_submitted_job_finds_the_cluster_and_is_not_misled_by_its_folder(
 def test_a_driver_elsewhere_reaches_the_cluster_through_its_client_port(
     inputs: Path, local: Path, cluster: NodeCluster, tmp_path: Path
 ) -> None:
-    log = tmp_path / "log"
     address = f"ray://{cluster.ip(0)}:{cluster.client_port}"
-    driver = cluster.driver(*arguments(inputs, tmp_path / "run", "--ray-address", address), log=log, node=1)
-    code, text = finish(driver, log)
+    # Ray gives a client's server 30 s to start, which a busy machine may not do: then it is asked again.
+    for log in (tmp_path / "log", tmp_path / "log2", tmp_path / "log3"):
+        given = arguments(inputs, tmp_path / "run", "--ray-address", address)
+        code, text = finish(cluster.driver(*given, log=log, node=1), log)
+        if "Initialization failure from server" not in text:
+            break
     assert code == 0, text
     assert snapshot(tmp_path / "run") == snapshot(local)
 
@@ -208,7 +211,7 @@ def kill_one(cluster: NodeCluster, driver: subprocess.Popen[bytes], kind: str) -
         return kind
     if kind == "raylet":
         node = random.choice([1, 2])
-        cluster.kill_raylet(node)
+        cluster.lose(node)
         cluster.start(node)
         return f"raylet {node}"
     workers = [worker for node in range(3) for worker in cluster.workers(node)]

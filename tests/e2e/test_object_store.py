@@ -184,7 +184,7 @@ def test_a_lost_node_and_a_killed_driver_leave_whole_objects(
         driver = submit()
         while not (busy := [node for node in (1, 2) if cluster.workers(node)]):
             assert driver.poll() is None, log.read_text()
-        cluster.kill_raylet(busy[0])
+        cluster.lose(busy[0])
         cluster.start(busy[0])
         while not any(".parquet" in key for key in store.objects("lost")):
             assert driver.poll() is None, log.read_text()

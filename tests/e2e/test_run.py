@@ -246,6 +246,15 @@ def test_a_source_that_kills_its_worker_is_isolated(bench: Bench) -> None:
     assert curate("verify", bench.run).returncode == 0
 
 
+def test_a_worker_whose_engine_dies_is_replaced_and_its_source_isolated(bench: Bench) -> None:
+    code, text = bench("--set", "extra.lose=b with")
+    assert code == 0, text
+    lost = [f for f in failures(bench.run) if f["pass"] == "extra"]
+    assert {Path(f["source_uri"]).name for f in lost} == {"b with space.mkv"}
+    assert {f["attempts"] for f in lost} == {3}
+    assert len(rows(bench.run, "extra")) == len(rows(bench.run, "clips")) - len(lost)
+
+
 def test_a_stage_that_hangs_loses_its_worker_and_its_source_a_row(bench: Bench) -> None:
     limits = ("--set", "extra.resources={unit_limit_s: 3, attempts: 1}", "--workers", "1")
     code, text = bench("--set", "extra.hang=dark", *limits)
