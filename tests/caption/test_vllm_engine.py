@@ -159,9 +159,12 @@ def test_what_is_wrong_with_one_request_is_its_answer(running: Running) -> None:
 def test_a_cancelled_request_is_aborted(running: Running) -> None:
     async def run() -> int:
         task = asyncio.create_task(running.engine.generate(replace(ask(0, FRAMES[:1]), max_tokens=900)))
-        await asyncio.sleep(0.5)
+        async with asyncio.timeout(60):
+            while running.engine._llm.get_num_unfinished_requests() == 0:
+                await asyncio.sleep(0.005)
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        (end,) = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(end, asyncio.CancelledError)
         unfinished: int = running.engine._llm.get_num_unfinished_requests()
         return unfinished
 
