@@ -20,9 +20,10 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -110,12 +111,9 @@ def checkpointed(model: nn.Module) -> bool:
     return sum(x.numel() for x in model.parameters()) > CHECKPOINT_ABOVE
 
 
-def diffusers(
-    setting: Setting, clip: Clip, config: TransformerConfig, device: torch.device, dtype: torch.dtype
-) -> Callable[[], Tensor]:
-    """Return a forward pass of diffusers' transformer over the same clip."""
+def diffusers_model(config: TransformerConfig, device: torch.device, dtype: torch.dtype) -> Any:
+    """Return diffusers' transformer with the weights that ours begins with."""
     from diffusers import CogVideoXTransformer3DModel
-    from diffusers.models.embeddings import get_3d_rotary_pos_embed
 
     with torch.device("meta"):
         model = CogVideoXTransformer3DModel.from_config(config.to_diffusers())
@@ -128,11 +126,13 @@ def diffusers(
         embed = model.patch_embed
         made = embed._get_positional_embeddings(embed.sample_height, embed.sample_width, embed.sample_frames)
         embed.pos_embedding = made.to(device, dtype)
-    if setting.backward and checkpointed(model):
-        model.enable_gradient_checkpointing()
-    if setting.compiled:
-        for block in model.transformer_blocks:
-            block.compile()
+    return model
+
+
+def diffusers_inputs(clip: Clip, config: TransformerConfig, device: torch.device) -> dict[str, Any]:
+    """Return what diffusers' transformer reads of a clip."""
+    from diffusers.models.embeddings import get_3d_rotary_pos_embed
+
     latents = (
         clip.latents_CTHW if clip.extra_CTHW is None else torch.cat([clip.latents_CTHW, clip.extra_CTHW])
     )
@@ -142,14 +142,29 @@ def diffusers(
         # The time depends on the shape of the tables alone.
         grid = (rows, columns)
         rope = get_3d_rotary_pos_embed(config.head_dim, ((0, 0), grid), grid, frames, device=device)
-    inputs = {
-        "hidden_states": latents.transpose(0, 1)[None].to(device, dtype),
-        "encoder_hidden_states": clip.text_UE[None].to(device, dtype),
-        "timestep": torch.tensor([500], device=device),
+    return {
+        "hidden_states": latents.transpose(0, 1)[None].to(device),
+        "encoder_hidden_states": clip.text_UE[None].to(device),
+        "timestep": torch.tensor([int(clip.timestep)], device=device),
         "ofs": None if clip.ofs is None else torch.tensor([clip.ofs], device=device),
         "image_rotary_emb": rope,
         "return_dict": False,
     }
+
+
+def diffusers(
+    setting: Setting, clip: Clip, config: TransformerConfig, device: torch.device, dtype: torch.dtype
+) -> Callable[[], Tensor]:
+    """Return a forward pass of diffusers' transformer over the same clip."""
+    model = diffusers_model(config, device, dtype)
+    if setting.backward and checkpointed(model):
+        model.enable_gradient_checkpointing()
+    if setting.compiled:
+        for block in model.transformer_blocks:
+            block.compile()
+    inputs = diffusers_inputs(clip, config, device)
+    for name in ("hidden_states", "encoder_hidden_states"):
+        inputs[name] = inputs[name].to(dtype)
     return lambda: model(**inputs)[0]
 
 
@@ -213,15 +228,14 @@ def measure(
     }
 
 
-def in_a_process(setting: Setting, told: argparse.Namespace) -> dict[str, object]:
+def in_a_process(command: Sequence[str], timeout_s: float) -> dict[str, object]:
     """Run one setting in a process of its own; what it ends with, whatever that is, becomes a line."""
-    line = json.dumps(dataclasses.asdict(setting))
-    command = [sys.executable, __file__, str(told.output), "--one", line, "--size", told.size]
-    command += ["--device", told.device, "--repeats", str(told.repeats)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=told.timeout_s, check=False)
+        done = subprocess.run(
+            [sys.executable, *command], capture_output=True, text=True, timeout=timeout_s, check=False
+        )
     except subprocess.TimeoutExpired:
-        return {"error": f"more than {told.timeout_s} s"}
+        return {"error": f"more than {timeout_s} s"}
     if done.returncode:
         said = done.stderr.strip().splitlines()
         return {"error": (said[-1] if said else f"exit {done.returncode}")[:500]}
@@ -263,7 +277,10 @@ def main() -> None:
     presets = told.preset or ["cogvideox-2b", "cogvideox-5b"]
     results: list[dict[str, object]] = []
     for setting in settings(presets, told.kernel or list(KERNELS), compiled, not told.no_diffusers):
-        results.append({**dataclasses.asdict(setting), **in_a_process(setting, told)})
+        line = json.dumps(dataclasses.asdict(setting))
+        command = [__file__, str(told.output), "--one", line, "--size", told.size]
+        command += ["--device", told.device, "--repeats", str(told.repeats)]
+        results.append({**dataclasses.asdict(setting), **in_a_process(command, told.timeout_s)})
         print(json.dumps(results[-1]), flush=True)
         content = {"size": told.size, **machine(device), "results": results}
         told.output.parent.mkdir(parents=True, exist_ok=True)

@@ -77,10 +77,14 @@ def fill_caches(
 
 
 def _steps(planner: Planner, last: int) -> Iterator[PlannedStep]:
-    """Yield the held-out steps, which every run looks at, and the first `last` of training."""
+    """Yield the held-out steps of the stages that are reached, and the first `last` of training."""
     from train.plan import validation_steps
 
-    yield from validation_steps(planner, 0)
+    begin = 0
+    for stage, plan in enumerate(planner.recipe.stages):
+        if begin < last:
+            yield from validation_steps(planner, stage)
+        begin += plan.steps
     for number in range(last):
         yield planner.step(number)
 

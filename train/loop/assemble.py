@@ -195,8 +195,10 @@ def make_data(
         decoder_name=sources.decoder,
         workers=sources.workers,
     ) as loader:
-        steps = tuple(validation_steps(planner, 0, _HELD_OUT_CLIPS))
-        held_out = HeldOut(steps, loader) if steps else None
+        stages = tuple(
+            tuple(validation_steps(planner, stage, _HELD_OUT_CLIPS)) for stage in range(len(recipe.stages))
+        )
+        held_out = HeldOut(stages, loader) if any(stages) else None
         yield Data(planner=planner, batches=loader, deal=dealt, digest=manifest.digest, held_out=held_out)
 
 

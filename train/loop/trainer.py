@@ -156,7 +156,7 @@ class _Trainer:
             self.saver.poll()
             self.watchdog.beat()
             if self._due(saving.validate_every):
-                record |= self._validated()
+                record |= self._validated(current.step.stage)
             if log is not None:
                 log.write(record)
                 line.show(record)
@@ -249,12 +249,12 @@ class _Trainer:
                 if loss is not None:
                     self.table.add(clip_id, current.step.number, clip.timestep, loss)
 
-    def _validated(self) -> dict[str, Any]:
+    def _validated(self, stage: int) -> dict[str, Any]:
         held_out = self.data.held_out
         if held_out is None:
             return {}
         found = validate(
-            self.model, self.average, held_out, self.data.deal, self.maker, self.recipe, self.world
+            self.model, self.average, held_out, stage, self.data.deal, self.maker, self.recipe, self.world
         )
         self.watchdog.beat()
         return {"held_out": found}

@@ -31,7 +31,8 @@ Deal = Callable[[PlannedStep, int], Sequence[Sequence[int]]]
 class HeldOut:
     """Planned steps over held-out clips, and where they are read."""
 
-    steps: tuple[PlannedStep, ...]
+    stages: tuple[tuple[PlannedStep, ...], ...]
+    """the steps of each of the recipe's stages: a stage looks at them as it looks at what it trains on"""
     batches: Batches
 
 
@@ -39,14 +40,15 @@ def validate(
     model: Transformer,
     average: Average | None,
     held_out: HeldOut,
+    stage: int,
     deal: Deal,
     maker: PackMaker,
     recipe: Recipe,
     world: World,
 ) -> dict[str, float]:
-    """Return the mean loss over all held-out clips: `loss`, and `loss_average` by averaged parameters."""
+    """Return the mean loss over a stage's held-out clips: `loss`; by averaged parameters, `loss_average`."""
     sums = [0.0] * 3
-    for step in held_out.steps:
+    for step in held_out.stages[stage]:
         shares = deal(step, world.size)
         mine = shares[world.rank]
         loaded = held_out.batches.load(step, mine)

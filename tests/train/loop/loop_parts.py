@@ -144,7 +144,7 @@ def deal(step: PlannedStep, ranks: int) -> list[list[int]]:
 
 
 def data(memory: Memory | None = None, packs: int = 4, held_out: bool = False) -> Data:
-    held = HeldOut((Numbers(2, seed=9).step(0),), Memory()) if held_out else None
+    held = HeldOut(((Numbers(2, seed=9).step(0),),), Memory()) if held_out else None
     return Data(
         planner=Numbers(packs), batches=memory or Memory(), deal=deal, digest="0123abcd" * 8, held_out=held
     )

@@ -95,6 +95,11 @@ def sources(given: Path, **changes: Any) -> Sources:
     return Sources(**{**values, **changes})
 
 
+def other_recipe(path: Path, **changes: Any) -> Path:
+    path.write_text(yaml.safe_dump(RECIPE | changes))
+    return path
+
+
 def records(output: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
 
@@ -103,6 +108,19 @@ def trained(given: Path, output: Path, *changes: str, **options: Any) -> None:
     with one_thread():
         made = Options(output=output, device="cpu", hang_s=0, **options)
         run(load_recipe(str(given / "recipe.yaml"), changes), sources(given), made)
+
+
+def test_each_stage_looks_at_held_out_clips_in_its_own_views(given: Path, tmp_path: Path) -> None:
+    (first,) = RECIPE["stages"]
+    stages = [first | {"steps": 2}, first | {"name": "second", "steps": 2, "short_side": 16}]
+    saving = RECIPE["saving"] | {"validate_every": 1, "sample_every": 0}
+    still = other_recipe(
+        tmp_path / "recipe.yaml", stages=stages, saving=saving, optimizer={"learning_rate": 0.0, "ema": None}
+    )
+    with one_thread():
+        run(load_recipe(str(still)), sources(given), Options(output=tmp_path / "run", device="cpu", hang_s=0))
+    losses = [record["held_out"]["loss"] for record in records(tmp_path / "run")]
+    assert losses[0] == losses[1] != losses[2] == losses[3]
 
 
 def test_from_a_manifest_to_samples(given: Path, tmp_path: Path) -> None:
