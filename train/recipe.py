@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["ManifestSource", "Optimizer", "Recipe", "Saving", "Stage", "Threshold"]
+__all__ = ["FirstFrame", "ManifestSource", "Optimizer", "Recipe", "Saving", "Stage", "Threshold"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,20 @@ class Optimizer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirstFrame:
+    """How an image-to-video model is shown a clip's first frame.
+
+    Noise is added to its pixels (-1 to 1), of a deviation whose logarithm is normal: a user's image is no
+    frame of a video. After Blattmann et al. 2023 (arXiv 2311.15127), with the numbers of CogVideoX's code.
+    """
+
+    noise_mean: float = -3.0
+    noise_deviation: float = 0.5
+    dropout: float = 0.05
+    """share of the clips that are drawn without it"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Saving:
     """When a checkpoint is saved, samples are made and the held-out clips are looked at, in steps."""
 
@@ -93,6 +107,8 @@ class Saving:
     sample_every: int = 0
     """0: never"""
     prompts: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    """image-to-video: the path of a first frame for each prompt"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +129,8 @@ class Recipe:
     """fields of TransformerConfig that differ from the preset's"""
     seed: int = 0
     text_dropout: float = 0.1
+    first_frame: FirstFrame | None = None
+    """of image-to-video models, and of those alone"""
     loss_weight: Literal["clip", "tokens"] = "clip"
     precision: Literal["float32", "bfloat16"] = "float32"
     """of the arithmetic; parameters, their average and the optimizer are float32"""

@@ -32,6 +32,7 @@ def _faults(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield ("seed" if recipe.seed < 0 else "lora_rank"), "is below 0"
     for number, stage in enumerate(recipe.stages):
         yield from _stage_faults(stage, f"stages.{number}")
+    yield from _first_frame_faults(recipe)
     optimizer = recipe.optimizer
     for name in ("learning_rate", "warmup_steps", "final_share", "weight_decay"):
         if getattr(optimizer, name) < 0:
@@ -46,6 +47,20 @@ def _faults(recipe: Recipe) -> Iterator[tuple[str, str]]:
     for name, least in (("every", 1), ("keep", 1), ("validate_every", 0), ("sample_every", 0)):
         if getattr(recipe.saving, name) < least:
             yield f"saving.{name}", f"{getattr(recipe.saving, name)}; at least {least} is wanted"
+
+
+def _first_frame_faults(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    first, saving = recipe.first_frame, recipe.saving
+    if first is not None and first.noise_deviation < 0:
+        yield "first_frame.noise_deviation", f"{first.noise_deviation} is below 0"
+    if first is not None and not 0 <= first.dropout <= 1:
+        yield "first_frame.dropout", f"{first.dropout} is no share from 0 to 1"
+    if recipe.lora_rank and recipe.model_changes.get("extra_channels"):
+        yield "lora_rank", "the projection of the first frame would never learn: train all, or a merged model"
+    if first is None and saving.images:
+        yield "saving.images", "there is no `first_frame`: the model is shown none"
+    if first is not None and len(saving.images) != len(saving.prompts):
+        yield "saving.images", f"{len(saving.images)} for {len(saving.prompts)} prompts; one each is wanted"
 
 
 def _stage_faults(stage: Stage, place: str) -> Iterator[tuple[str, str]]:

@@ -39,9 +39,9 @@ def fill_caches(
     """
     import torch
 
-    from train.data import Clips, LatentCache, LatentEncoder, Loader
+    from train.data import Clips, LatentEncoder, Loader
     from train.data.filling import fill, share_of
-    from train.loop.assemble import load_vae, make_text
+    from train.loop.assemble import caches, load_vae, make_text
     from train.plan import Planner, read_manifest, transformer_config
 
     if sources.cache is None:
@@ -55,10 +55,10 @@ def fill_caches(
     latents = LatentEncoder(load_vae(sources.vae, where))
     text = make_text(sources.text, transformer_config(recipe), sources.cache, where)
     clips = Clips([source.path for source in sources.manifests])
-    cache = LatentCache(sources.cache, latents.space)
+    keeping = caches(recipe, latents, sources.cache)
     counts: Counter[str] = Counter()
     with (
-        Loader(clips, text, latents, cache=cache, decoder_name=sources.decoder, workers=1) as loader,
+        Loader(clips, text, latents, decoder_name=sources.decoder, workers=1, **keeping) as loader,
         _progress(console or Console(stderr=True)) as progress,
     ):
         task = progress.add_task("steps", total=last)

@@ -5,6 +5,7 @@ from train.data.clips import ClipRow, Clips
 from train.data.decode import decode
 from train.data.decoders import DECODERS
 from train.data.encode import LatentEncoder, vae_digest
+from train.data.first_frames import FirstFrames
 from train.data.latents import LatentCache, Space, entry_key
 from train.data.loader import Loader, LoadingStats, caption_of
 
@@ -13,6 +14,7 @@ __all__ = [
     "Batches",
     "ClipRow",
     "Clips",
+    "FirstFrames",
     "LatentCache",
     "LatentEncoder",
     "LoadedClip",

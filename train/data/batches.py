@@ -8,6 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from train.data.segments import Moments
 from train.plan import PlannedPack, PlannedStep
 
 __all__ = ["Batches", "LoadedClip", "LoadedPack"]
@@ -23,6 +24,8 @@ class LoadedClip:
     logvar_CTHW: Tensor | None
     """of the scaled latents; None: no variance"""
     text_UE: Tensor
+    image: Moments | None = None
+    """of its first frame with noise added, (C, 1, H, W); None: not asked for"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -63,9 +63,18 @@ class LatentEncoder:
         where there is no variance.
         """
         weight = next(self.vae.parameters())
-        scale = self.vae.config.scaling_factor
+        return self._moments(video_of(frames_THWC, weight.device), self.vae.config.scaling_factor)
+
+    def encode_image(self, pixels_CHW: Tensor) -> Moments:
+        """Return mean and log-variance (C, 1, h, w) of an image, -1 … 1, scaled as models read images."""
+        weight = next(self.vae.parameters())
+        return self._moments(
+            pixels_CHW[None, :, None].to(weight.device), self.vae.config.image_scaling_factor
+        )
+
+    def _moments(self, video_BCTHW: Tensor, scale: float) -> Moments:
         with self._lock, torch.no_grad():
-            posterior = self.vae.encode(video_of(frames_THWC, weight.device), rule=self.rule)
+            posterior = self.vae.encode(video_BCTHW, rule=self.rule)
             mean = (posterior.mean[0] * scale).to(self._dtype)
             if float(posterior.logvar.max()) <= _POINT:
                 return mean.cpu(), None

@@ -50,10 +50,13 @@ class Space:
     dtype: str
     fitting: int
     """version of how pictures are scaled"""
+    noise: tuple[float, float] | None = None
+    """of first frames alone: mean and deviation of the logarithm of what was added"""
 
     def record(self) -> dict[str, Any]:
         """Return it as plain JSON."""
-        return {"vae": self.vae, "rule": dict(self.rule), "dtype": self.dtype, "fitting": self.fitting}
+        said = {"vae": self.vae, "rule": dict(self.rule), "dtype": self.dtype, "fitting": self.fitting}
+        return said if self.noise is None else {**said, "noise": list(self.noise)}
 
     @property
     def digest(self) -> str:

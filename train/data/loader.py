@@ -27,8 +27,9 @@ from train.data.clips import ClipRow, Clips
 from train.data.decode import decode
 from train.data.decoders import decoder
 from train.data.encode import LatentEncoder, SharedText
+from train.data.first_frames import FirstFrames
+from train.data.kept import KeptLatents, Latents
 from train.data.latents import LatentCache, entry_key
-from train.data.segments import Moments
 from train.plan import PlannedClip, PlannedPack, PlannedStep
 from train.text import TextEncoder
 
@@ -70,6 +71,8 @@ class Loader:
         text: encoder of the captions (`CachedText` keeps what it gives).
         latents: makes latents.
         cache: where they are kept; None: made each time.
+        first_frames: makes latents of first frames, for image-to-video; None: clips come without.
+        image_cache: where these are kept.
         coming: the steps and this rank's packs of them, as they will be asked for; None: nothing is known.
         decoder_name: of `train.data.decoders`.
         workers: threads that read and decode.
@@ -83,6 +86,8 @@ class Loader:
         latents: LatentEncoder,
         *,
         cache: LatentCache | None = None,
+        first_frames: FirstFrames | None = None,
+        image_cache: LatentCache | None = None,
         coming: Iterable[tuple[PlannedStep, Sequence[int]]] | None = None,
         decoder_name: str = "av",
         workers: int = 4,
@@ -90,7 +95,7 @@ class Loader:
     ) -> None:
         if workers < 1 or ahead < 1:
             raise ConfigError(f"loader: {workers} workers, {ahead} packs ahead; at least 1 of each is wanted")
-        self._clips, self._latents, self._cache = clips, latents, cache
+        self._clips, self._kept = clips, KeptLatents(latents, cache, first_frames, image_cache)
         self._text = SharedText(text)
         self._decode = decoder(decoder_name)
         self._ahead = ahead
@@ -132,8 +137,7 @@ class Loader:
         """Stop the threads, write what the cache gathered, and let go of the files."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._queue.clear()
-        if self._cache is not None:
-            self._cache.close()
+        self._kept.close()
         self._clips.close()
 
     def frames(self, clip: PlannedClip) -> npt.NDArray[np.uint8]:
@@ -141,15 +145,11 @@ class Loader:
         row = self._clips.row(clip.row)
         return decode(self._clips.read(row), clip.view, row.shown, self._decode, row.rolls)
 
-    def moments(self, clip: PlannedClip) -> Moments:
-        """Return the latents of a clip, from the cache or made and kept. Raises as `frames` does."""
+    def latents(self, clip: PlannedClip) -> Latents:
+        """Return the latents of a clip, from the caches or made and kept. Raises as `frames` does."""
         key = entry_key(self._clips.row(clip.row).clip_id, clip.view)
-        found = None if self._cache is None else self._cache.get(key)
-        if found is None:
-            found = self._latents.encode(self.frames(clip))
-            if self._cache is not None:
-                self._cache.put(key, found)
-        else:
+        found = self._kept.get(key, lambda: self.frames(clip))
+        if found.cached:
             self._count(cached=1)
         return found
 
@@ -157,9 +157,9 @@ class Loader:
         """See to it that a clip's latents and text are in the caches. Raises as `load` does."""
         row = self._clips.row(clip.row)
         self._text.encode(caption_of(row, clip.caption))
-        if self._cache is not None and entry_key(row.clip_id, clip.view) in self._cache:
+        if entry_key(row.clip_id, clip.view) in self._kept:
             return "there"
-        return "failed" if self._moments_or_none(row, clip) is None else "made"
+        return "failed" if self._latents_or_none(row, clip) is None else "made"
 
     def _take(self, step: PlannedStep, number: int) -> _Promised:
         """Return the pack that is under way, or begin it: a held-out step's is not among those to come."""
@@ -190,13 +190,13 @@ class Loader:
     def _loaded(self, clip: PlannedClip) -> LoadedClip | None:
         row = self._clips.row(clip.row)
         text_UE = self._text.encode(caption_of(row, clip.caption))
-        found = self._moments_or_none(row, clip)
-        return None if found is None else LoadedClip(row.clip_id, *found, text_UE)
+        found = self._latents_or_none(row, clip)
+        return None if found is None else LoadedClip(row.clip_id, *found.video, text_UE, found.image)
 
-    def _moments_or_none(self, row: ClipRow, clip: PlannedClip) -> Moments | None:
+    def _latents_or_none(self, row: ClipRow, clip: PlannedClip) -> Latents | None:
         """Return the latents of a clip; None, and said once, where it cannot be read."""
         try:
-            found = self.moments(clip)
+            found = self.latents(clip)
         except ClipError as exc:
             self._count(clips=1, failed=1)
             with self._lock:

@@ -7,13 +7,14 @@ from train.dit.flops import attention_flops, forward_flops, training_flops
 from train.dit.initial import initialise
 from train.dit.lora import add_lora, load_lora, merge_lora, save_lora
 from train.dit.model import Transformer
-from train.dit.packs import Clip, Pack, pack_clips
+from train.dit.packs import RELEASED_OFS, Clip, Pack, pack_clips
 from train.dit.patches import even_frames, grid_of, patchify, unpatchify
 from train.dit.segments import KERNELS, Kernel, Segments
 
 __all__ = [
     "KERNELS",
     "PRESETS",
+    "RELEASED_OFS",
     "Clip",
     "Kernel",
     "Pack",

@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -23,7 +24,10 @@ from train.dit.patches import grid_of, patchify, unpatchify
 from train.dit.positions import Grid, clip_coordinates
 from train.dit.segments import Segments
 
-__all__ = ["Clip", "Pack", "pack_clips"]
+__all__ = ["RELEASED_OFS", "Clip", "Pack", "pack_clips"]
+
+RELEASED_OFS: Final = 2.0
+"""what the released 1.5 image-to-video always reads"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +43,7 @@ class Clip:
     extra_CTHW: Tensor | None = None
     """what is read beside the latents, same frames and sides: an image's latents, masks, control"""
     ofs: float | None = None
-    """only where the model has an `ofs` embedding; the released 1.5 image-to-video: always 2.0"""
+    """only where the model has an `ofs` embedding: `RELEASED_OFS`"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,17 +7,18 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal, TypedDict, cast
 
 import torch
 
 from shards.errors import ConfigError, InputError
-from train.data import Clips, LatentCache, LatentEncoder, Loader
+from train.data import Clips, FirstFrames, LatentCache, LatentEncoder, Loader
 from train.dit import (
     KERNELS,
     Kernel,
     Transformer,
     TransformerConfig,
+    add_channels,
     add_lora,
     build_transformer,
     load_transformer,
@@ -45,6 +46,7 @@ from train.vae import load_vae as read_vae
 
 __all__ = [
     "Sources",
+    "caches",
     "dealer",
     "load_vae",
     "make_data",
@@ -91,6 +93,7 @@ def starting_point(output: Path, resume: bool) -> Path | None:
 def make_model(recipe: Recipe, init: Path | None, device: torch.device) -> Transformer:
     """Return the recipe's transformer on a device, float32, its LoRA around it.
 
+    Extra channels that the folder's does not read are added to it: step 0 is the parent.
     Raises ConfigError where the folder's is another, as for LoRA without a folder.
     """
     config = transformer_config(recipe)
@@ -100,6 +103,8 @@ def make_model(recipe: Recipe, init: Path | None, device: torch.device) -> Trans
         return build_transformer(config, seed=recipe.seed, device=device, attention=kernel_of(recipe, device))
     folder = init / "transformer" if (init / "transformer").is_dir() else init
     model = load_transformer(folder, device=device, attention=kernel_of(recipe, device))
+    if config.extra_channels and not model.config.extra_channels:
+        add_channels(model, config.extra_channels)
     _check_same(config, model.config, folder)
     if recipe.lora_rank:
         add_lora(model, recipe.lora_rank, torch.Generator(device).manual_seed(recipe.seed))
@@ -184,22 +189,40 @@ def make_data(
         ahead.restore(record.planner, other_manifest=other_manifest)
     clips = Clips([source.path for source in sources.manifests])
     latents = LatentEncoder(vae)
-    cache = None if sources.cache is None else LatentCache(sources.cache, latents.space)
+    keeping = caches(recipe, latents, sources.cache)
     coming = _coming(ahead, first, dealt, world)
     with Loader(
         clips,
         text,
         latents,
-        cache=cache,
         coming=coming,
         decoder_name=sources.decoder,
         workers=sources.workers,
+        **keeping,
     ) as loader:
         stages = tuple(
             tuple(validation_steps(planner, stage, _HELD_OUT_CLIPS)) for stage in range(len(recipe.stages))
         )
         held_out = HeldOut(stages, loader) if any(stages) else None
         yield Data(planner=planner, batches=loader, deal=dealt, digest=manifest.digest, held_out=held_out)
+
+
+class Keeping(TypedDict):
+    """What a loader takes to keep latents, and to make those of first frames."""
+
+    cache: LatentCache | None
+    first_frames: FirstFrames | None
+    image_cache: LatentCache | None
+
+
+def caches(recipe: Recipe, latents: LatentEncoder, folder: Path | None) -> Keeping:
+    """Return the caches in a folder, one of first frames where the recipe's model reads them."""
+    first = None if recipe.first_frame is None else FirstFrames(latents, recipe.first_frame)
+    return Keeping(
+        cache=None if folder is None else LatentCache(folder, latents.space),
+        first_frames=first,
+        image_cache=None if folder is None or first is None else LatentCache(folder, first.space),
+    )
 
 
 def _coming(

@@ -16,10 +16,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from train.data import LoadedPack
+from train.data import LoadedClip, LoadedPack
 from train.diffusion import Schedule
-from train.dit import Clip, Pack, TransformerConfig, even_frames, pack_clips, patchify
-from train.loop.noise import draw_latents, normals
+from train.dit import RELEASED_OFS, Clip, Pack, TransformerConfig, even_frames, pack_clips, patchify
+from train.loop.noise import draw_image, draw_latents, is_dropped, normals
 from train.plan import PlannedStep
 
 __all__ = ["PackMaker", "ReadyPack"]
@@ -55,12 +55,17 @@ class ReadyPack:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackMaker:
-    """Makes packs for a model. `fixed`: all of one shape in the blocks, as compiled ones want it."""
+    """Makes packs for a model. `fixed`: all of one shape in the blocks, as compiled ones want it.
+
+    `image_dropout`: share of the clips of which an image-to-video model is not shown the first frame;
+    held-out clips always come with it.
+    """
 
     config: TransformerConfig
     schedule: Schedule
     seed: int
     fixed: bool
+    image_dropout: float = 0.0
 
     def make(
         self, step: PlannedStep, places: Sequence[int], loaded: Sequence[LoadedPack], tokens: int, passes: int
@@ -89,7 +94,8 @@ class PackMaker:
             time = torch.tensor([planned.timestep])
             noisy_CTHW = self.schedule.add_noise(x0[None], noise[None], time)[0]
             velocity_CTHW = self.schedule.velocity(x0[None], noise[None], time)[0]
-            clips.append(Clip(noisy_CTHW, clip.text_UE.float(), planned.timestep))
+            image_CTHW = self._first_frame(clip, x0, **key)
+            clips.append(Clip(noisy_CTHW, clip.text_UE.float(), planned.timestep, image_CTHW, self._ofs))
             velocities.append(patchify(velocity_CTHW, self.config))
             places.append(place)
             weights.append(planned.weight)
@@ -99,13 +105,31 @@ class PackMaker:
         pack = self._laid(clips, tokens)
         return ReadyPack(pack, torch.cat(velocities), tuple(places), tuple(weights), tuple(names))
 
+    def _first_frame(
+        self, clip: LoadedClip, x0_CTHW: Tensor, *, seed: int, step: int, visit: int
+    ) -> Tensor | None:
+        """Return what is read beside the latents: those of the first frame, then nothing; all of it dropped
+        where it is this clip's turn. A frame that 1.5 has in front is the image's, as in sampling."""
+        if clip.image is None:
+            return None
+        key = {"seed": seed, "step": step, "visit": visit}
+        shown_CTHW = torch.zeros_like(x0_CTHW)
+        if step < 0 or not is_dropped(self.image_dropout, clip.clip_id, **key):
+            shown_CTHW[:, :1] = draw_image(clip.image, clip.clip_id, **key)
+        return shown_CTHW
+
+    @property
+    def _ofs(self) -> float | None:
+        return None if self.config.ofs_dim is None else RELEASED_OFS
+
     def _filler(self, tokens: int) -> ReadyPack:
         config = self.config
         rows, columns = config.patch, config.patch
         if config.positions == "rope+learned":
             rows, columns = config.sample_height, config.sample_width
-        latents = torch.zeros(config.in_channels, config.patch_depth, rows, columns)
-        pack = self._laid([Clip(latents, torch.zeros(1, config.text_dim), 0)], tokens)
+        channels = config.in_channels + config.extra_channels
+        latents = torch.zeros(channels, config.patch_depth, rows, columns)
+        pack = self._laid([Clip(latents, torch.zeros(1, config.text_dim), 0, ofs=self._ofs)], tokens)
         outputs = config.out_channels * config.patch_values
         return ReadyPack(pack, torch.zeros(len(pack.patches_VP), outputs), (), (), ())
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from train.diffusion import DiffusionConfig
 from train.dit import TransformerConfig
 from train.loop.weights import model_of_weights
 from train.recipe import Recipe, Stage
-from train.sampling import Pipeline, Request, contact_sheet, generate, write_png, write_video
+from train.sampling import Pipeline, Request, contact_sheet, generate, read_image, write_png, write_video
 from train.text import TextEncoder
 from train.vae import AnyVae
 
@@ -55,9 +55,14 @@ class Sampler:
         pipeline = Pipeline(model, self.vae, self.diffusion, self.text)
         folder.mkdir(parents=True, exist_ok=True)
         videos, rows = [], []
-        for number, prompt in enumerate(recipe.saving.prompts):
+        images = recipe.saving.images or (None,) * len(recipe.saving.prompts)
+        for number, (prompt, image) in enumerate(zip(recipe.saving.prompts, images, strict=True)):
             path = folder / f"{number:03d}.mp4"
-            frames = generate(pipeline, request_of(prompt, number, config, stage), lambda _: on_step())
+            request = request_of(prompt, number, config, stage)
+            if image is not None:
+                shown = read_image(Path(image), request.height, request.width)
+                request = replace(request, image_HW3=shown)
+            frames = generate(pipeline, request, lambda _: on_step())
             try:
                 rows.append((prompt, write_video(path, frames, _FPS)))
             except ConfigError as error:

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 
-from shards.errors import ConfigError
 from train.diffusion import Schedule
 from train.dit import Transformer
 from train.loop.clip_table import ClipTable
@@ -56,7 +55,7 @@ def train(model: Transformer, recipe: Recipe, data: Data, settings: Settings, wo
     """Train from the first or a checkpoint's step to the recipe's last. `model` is changed in place.
 
     All ranks call it with the same. Raises InputError for a checkpoint of another model or manifest,
-    ConfigError for a model that isn't trained here, StageError where step after step had to be skipped.
+    StageError where step after step had to be skipped.
     """
     with StopSignal() as stop, Watchdog(settings.hang_s) as watchdog:
         trainer = _Trainer(model, recipe, data, settings, world, watchdog)
@@ -90,12 +89,13 @@ class _Trainer:
         watchdog: Watchdog,
     ) -> None:
         self.model, self.config = model, model.config
-        if self.config.in_channels != self.config.out_channels or self.config.extra_channels:
-            raise ConfigError(f"model {recipe.model}: reads an image, too; text-to-video is what is trained")
         self.recipe, self.data, self.settings = recipe, data, settings
         self.world, self.watchdog = world, watchdog
+        dropout = 0.0 if recipe.first_frame is None else recipe.first_frame.dropout
         schedule = Schedule.of(diffusion_of(recipe.diffusion))
-        self.maker = PackMaker(self.config, schedule, recipe.seed, fixed=recipe.compile)
+        self.maker = PackMaker(
+            self.config, schedule, recipe.seed, fixed=recipe.compile, image_dropout=dropout
+        )
         self.called = spread(model, recipe, world)
         self.values = learned(model)
         self.optimizer = build_optimizer(model, recipe.optimizer)

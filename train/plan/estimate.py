@@ -111,17 +111,17 @@ def _estimate(
 ) -> StageEstimate:
     """Return what these steps say of the stage, in which so many clips are drawn."""
     plan, config, manifest = planner.recipe.stages[stage], planner.config, planner.manifest
-    scale = plan.steps / len(steps)
+    scale, images = plan.steps / len(steps), int(planner.recipe.first_frame is not None)
     packs = [pack for step in steps for pack in step.packs]
     views = Counter(clip.view for pack in packs for clip in pack.clips)
     clips, tokens = sum(views.values()), sum(pack.tokens for pack in packs)
     if len(steps) == plan.steps:
         pairs = {(clip.row, clip.view) for pack in packs for clip in pack.clips}
-        values = float(sum(_values(view) for _, view in pairs))
+        values = float(sum(_values(view, images) for _, view in pairs))
         drawn_texts = {(c.row, c.caption) for pack in packs for c in pack.clips if c.caption is not None}
         texts = float(len(drawn_texts))
     else:
-        values = scale * sum(count * _values(view) for view, count in views.items())
+        values = scale * sum(count * _values(view, images) for view, count in views.items())
         captions = np.bitwise_count(manifest.captions_N[~manifest.held_out_N & manifest.admitted[stage]])
         texts = min(scale * clips * (1 - planner.recipe.text_dropout), float(captions.sum()))
     return StageEstimate(
@@ -148,7 +148,7 @@ def _flops(view: View, config: TransformerConfig) -> int:
     )
 
 
-def _values(view: View) -> int:
-    """Return how many numbers the mean and the log-variance of a view's latents are."""
-    frames = (view.frames - 1) // 4 + 1
+def _values(view: View, images: int) -> int:
+    """Return how many numbers the mean and the log-variance of a view's latents are, with `images` beside."""
+    frames = (view.frames - 1) // 4 + 1 + images
     return 2 * _LATENT_CHANNELS * frames * (view.height // _LATENT_PX) * (view.width // _LATENT_PX)

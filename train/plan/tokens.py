@@ -23,13 +23,28 @@ _FRAMES: Final = 4
 
 
 def transformer_config(recipe: Recipe) -> TransformerConfig:
-    """Return the recipe's transformer. Raises ConfigError for an unknown preset or field."""
+    """Return the recipe's transformer.
+
+    Raises ConfigError for an unknown preset or field, and where it reads a first frame and the recipe does
+    not say how it is shown, or the other way round.
+    """
     config = preset(recipe.model)
     known = {field.name for field in dataclasses.fields(config)}
     for name in recipe.model_changes:
         if name not in known:
             raise ConfigError(f"model_changes.{name}: unknown; {nearest(name, known)}")
-    return dataclasses.replace(config, **recipe.model_changes)
+    config = dataclasses.replace(config, **recipe.model_changes)
+    read, predicted = config.in_channels + config.extra_channels, config.out_channels
+    if read not in (predicted, 2 * predicted):
+        raise ConfigError(
+            f"model {recipe.model}: reads {read} channels and predicts {predicted}; what is trained reads as "
+            f"many, or {2 * predicted} with those of a first frame"
+        )
+    if read == predicted and recipe.first_frame is not None:
+        raise ConfigError(f"first_frame: model {recipe.model} reads none; see model_changes.extra_channels")
+    if read > predicted and recipe.first_frame is None:
+        raise ConfigError(f"model {recipe.model} reads a first frame: say how it is shown, in `first_frame`")
+    return config
 
 
 def patch_frames(frames: int, config: TransformerConfig) -> int:

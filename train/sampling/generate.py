@@ -18,14 +18,11 @@ from torch import Tensor
 
 from shards.errors import ConfigError
 from train.diffusion import Denoise, Guidance, OnStep, constant, dynamic, guided, sample
-from train.dit import Clip, pack_clips
+from train.dit import RELEASED_OFS, Clip, pack_clips
 from train.sampling.pipeline import Pipeline
 from train.vae import Tiling, Vae, draw
 
 __all__ = ["Request", "generate"]
-
-_OFS = 2.0
-"""what the released 1.5 image-to-video always reads"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +103,7 @@ def _denoiser(pipeline: Pipeline, request: Request, image_CTHW: Tensor | None) -
     weight = model.proj_out.weight
     texts_2LE = pipeline.text.encode([request.negative, request.prompt]).to("cpu", weight.dtype)
     extra = None if image_CTHW is None else image_CTHW.to(weight.dtype)
-    ofs = None if model.config.ofs_dim is None else _OFS
+    ofs = None if model.config.ofs_dim is None else RELEASED_OFS
 
     def both(x_TCHW: Tensor, timestep: int) -> tuple[Tensor, Tensor]:
         noisy_CTHW = x_TCHW.transpose(0, 1).to("cpu", weight.dtype)

@@ -122,7 +122,7 @@ def test_latents_are_the_vaes(manifest: Path) -> None:
     encoder = LatentEncoder(vae, dtype="float32")
     with open_loader(manifest, encoder) as batches:
         frames_THWC = batches.frames(planned(3))
-        mean, logvar = batches.moments(planned(3))
+        mean, logvar = batches.latents(planned(3)).video
     posterior = vae.encode(video_of(frames_THWC))
     assert video_of(frames_THWC).shape == (1, 3, 5, 32, 48)
     torch.testing.assert_close(mean, posterior.mean[0] * 2)

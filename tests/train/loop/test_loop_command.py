@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 from loop_parts import one_thread
+from PIL import Image
 from running import environment
 
 from shards.errors import ConfigError, InputError
@@ -183,6 +184,36 @@ def test_begun_from_a_model(given: Path, tmp_path: Path) -> None:
         )
     with pytest.raises(ConfigError, match="give --init"):
         run(load_recipe(str(given / "recipe.yaml"), changes), sources(given), Options(output=tmp_path / "no"))
+
+
+def test_image_to_video_begins_as_its_parent(given: Path, tmp_path: Path) -> None:
+    saving = RECIPE["saving"] | {"validate_every": 1, "sample_every": 0}
+    optimizer = RECIPE["optimizer"] | {"ema": None}
+    parent = other_recipe(tmp_path / "parent.yaml", saving=saving, optimizer=optimizer)
+    Image.fromarray(np.full((40, 40, 3), 90, np.uint8)).save(tmp_path / "first.png")
+    saving |= {"sample_every": 4, "images": [str(tmp_path / "first.png")]}
+    changes = RECIPE["model_changes"] | {"extra_channels": 4}
+    child = other_recipe(
+        tmp_path / "child.yaml", model_changes=changes, first_frame={"dropout": 0.0}, saving=saving,
+        optimizer=optimizer | {"learning_rate": 0.0},
+    )  # fmt: skip
+    with one_thread():
+        for recipe, begun in ((parent, {}), (child, {"init": tmp_path / "parent/model"})):
+            options = Options(output=tmp_path / recipe.stem, device="cpu", hang_s=0)
+            run(load_recipe(str(recipe)), sources(given, cache=tmp_path / "cache", **begun), options)
+    before, after = (records(tmp_path / name) for name in ("parent", "child"))
+    assert {record["held_out"]["loss"] for record in after} == {before[-1]["held_out"]["loss"]}
+    # Latents and images lie in spaces of their own.
+    assert len(list((tmp_path / "cache/latents").iterdir())) == 2
+    assert (tmp_path / "child/samples/step-00000004/000.mp4").is_file()
+    pipeline = load_pipeline(tmp_path / "child/model")
+    assert pipeline.takes_image
+    assert json.loads((tmp_path / "child/model/model_index.json").read_text())["_class_name"] == (
+        "CogVideoXImageToVideoPipeline"
+    )
+    image = np.full((32, 32, 3), 90, np.uint8)
+    (frames,) = generate(pipeline, Request("a red ball", 1, 32, 32, steps=1, image_HW3=image))
+    assert frames.shape == (1, 32, 32, 3)
 
 
 def test_what_is_wrong_is_a_line(given: Path, tmp_path: Path) -> None:
