@@ -138,14 +138,6 @@ def test_a_trace_and_tensorboard_are_written(tmp_path: Path) -> None:
     assert "loss_by_timestep/900-999" in board.Tags()["scalars"]
 
 
-def test_models_that_read_images_are_refused(tmp_path: Path) -> None:
-    import dataclasses
-
-    config = dataclasses.replace(CONFIG, in_channels=8)
-    with pytest.raises(ConfigError, match="reads an image"):
-        run(tmp_path, recipe(), config=config)
-
-
 def hang(output: Path) -> None:
     def after(step: int) -> None:
         time.sleep(600 if step == 3 else 0)
