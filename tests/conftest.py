@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from curate.footage import render_gold
+
+# No test fails for being slow on a busy machine. Where CI is set, Hypothesis has such a profile by itself.
+if "CI" not in os.environ:
+    settings.register_profile("here", deadline=None)
+    settings.load_profile("here")
 
 
 @pytest.fixture(scope="session")

@@ -151,7 +151,7 @@ texts = st.text(max_size=400) | st.lists(st.sampled_from([word for text in GOOD 
                                          max_size=120).map(" ".join)  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=texts, status=st.sampled_from(["ok", "truncated", "refused"]))
 def test_whatever_the_text(text: str, status: str) -> None:
     found = _CHECKER.check(text, status)  # type: ignore[arg-type]
@@ -166,7 +166,7 @@ def test_whatever_the_text(text: str, status: str) -> None:
     assert found.language is None or len(found.language) == 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     phrase=st.lists(
         st.sampled_from(["dog", "cat", "runs", "on", "the", "red", "mat"]), min_size=1, max_size=12
@@ -178,7 +178,7 @@ def test_a_loop_is_repetition(phrase: list[str], times: int) -> None:
     assert "repetition" in _CHECKER.check(text, "ok").problems
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(other=st.text(max_size=300) | st.sampled_from([text for text, _ in BAD]))
 def test_a_text_in_quotation_marks_is_not_looked_at(other: str) -> None:
     clean = other.replace('"', "").replace("\n", " ")

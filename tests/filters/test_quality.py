@@ -74,7 +74,7 @@ def test_a_blank_picture_has_no_sharpness() -> None:
     assert sharpness(np.full((1, 1), 40, np.uint8)) is None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 30), st.integers(1, 30))))
 def test_ranges_hold_for_any_picture(plane: Plane) -> None:
     sharp, light = sharpness(plane), measure_light(plane)

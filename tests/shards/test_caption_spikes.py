@@ -71,7 +71,7 @@ def test_a_long_caption_is_shown_in_part_and_on_one_line() -> None:
     assert len(text) < 200
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from(["a", "b", "c", "d", None]), max_size=40), st.floats(0.05, 1))
 def test_as_counted_by_hand(texts: list[str | None], share: float) -> None:
     counts = Counter(text or "" for text in texts)

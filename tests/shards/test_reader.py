@@ -40,7 +40,7 @@ def test_clip_tars_and_packed_shards_give_the_same_samples(run: RunFiles) -> Non
         assert hashlib.sha256(sample.media).hexdigest() == sample.row["sha256"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 13), st.none() | st.integers(0, 5), st.integers(0, 3))
 def test_ranks_share_nothing_and_miss_nothing(
     run: RunFiles, ranks: int, seed: int | None, epoch: int
@@ -53,7 +53,7 @@ def test_ranks_share_nothing_and_miss_nothing(
     assert sorted(together) == ids(ManifestReader(path))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 4), st.none() | st.integers(0, 5), st.integers(0, 10))
 def test_a_reader_goes_on_where_it_stood(run: RunFiles, ranks: int, seed: int | None, steps: int) -> None:
     options = {"rank": ranks - 1, "world_size": ranks, "seed": seed, "epoch": 2}

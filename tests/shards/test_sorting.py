@@ -12,7 +12,7 @@ from shards.sorting import sorted_by_hash
 KEYS = st.text("0123456789abcdef", min_size=6, max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(KEYS, max_size=30), max_size=5), st.integers(1, 40), st.integers(0, 200))
 def test_rows_come_out_in_order_whatever_the_buckets(
     keys: list[list[str]], bucket_rows: int, expected_rows: int

@@ -48,7 +48,7 @@ def test_rows_units_and_metadata_come_back(storage: Storage) -> None:
     assert tables.read_table(storage, "t.parquet", ["tags"]).column_names == ["tags"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 40), st.lists(st.integers(1, 12), max_size=8))
 def test_bytes_depend_on_rows_and_not_on_batches(count: int, cuts: list[int]) -> None:
     table = tables.rows_to_table(rows(count), SCHEMA)

@@ -62,7 +62,7 @@ def flip(path: Path, at: int, bit: int) -> bytes:
     return whole
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_one_flipped_byte_anywhere_names_the_file(sound: RunFiles, data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(files_that_count(sound)))

@@ -51,7 +51,7 @@ def test_frames_are_ffmpegs_own(recipe: Recipe, files: dict[str, tuple[Path, Tim
 
 
 @pytest.mark.parametrize("recipe", COPIED, ids=lambda recipe: recipe.name)
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edges=st.lists(st.integers(0, 60), min_size=2, max_size=6, unique=True).map(sorted))
 def test_copies_are_exact(recipe: Recipe, files: dict[str, tuple[Path, Timed]], edges: list[int]) -> None:
     path, expected = files[recipe.name]

@@ -38,7 +38,7 @@ def same(found: Moments | None, wanted: Moments) -> bool:
     return all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     kinds=st.lists(st.tuples(st.booleans(), st.sampled_from([torch.bfloat16, torch.float32])), max_size=12),
     segment_bytes=st.sampled_from([1, 500, 10**6]),

@@ -18,7 +18,7 @@ from train.recipe import Threshold
 
 
 @given(size=st.integers(1, 3000), key=st.integers(0, 2**64 - 1), first=st.integers(0, 10**9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_epoch_is_a_permutation_and_any_draw_is_had_at_once(size: int, key: int, first: int) -> None:
     start = first * size
     rows, epochs = permuted(np.arange(start, start + 2 * size), size, key)
@@ -38,7 +38,7 @@ def test_rows_come_anywhere_equally_often() -> None:
 
 
 @given(cut=st.integers(0, 200), weights=st.tuples(*[st.sampled_from([0.1, 0.5, 1.0, 3.0])] * 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_manifests_take_turns_whatever_is_drawn_together(cut: int, weights: tuple[float, ...]) -> None:
     order = Order([np.arange(30), np.arange(30, 37), np.arange(37, 100)], weights, seed=1)
     whole = order.draws([0, 0, 0], 300)
@@ -85,7 +85,7 @@ def test_thresholds_move_as_they_say() -> None:
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=200), st.sampled_from([0.0, 0.5, 0.8, 1.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_quantile_keeps_its_share(numbers: list[int], share: float) -> None:
     values = np.array([*numbers, np.nan, 1e9])
     candidates = np.array([True] * (len(numbers) + 1) + [False])
@@ -179,7 +179,7 @@ def test_frames_and_patches_agree_with_the_model(name: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_packs_hold_what_they_may(data: st.DataObject) -> None:
     budget = data.draw(st.integers(120, 600))
     text, count = 16, data.draw(st.integers(1, 250))

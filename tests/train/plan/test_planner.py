@@ -42,7 +42,7 @@ def moving(**changes: object) -> Recipe:
 
 
 @given(stop=st.integers(1, 32), seed=st.integers(0, 3))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_restored_anywhere_it_goes_on_identically(stop: int, seed: int) -> None:
     made = moving(seed=seed)
     manifest = simulated(500, seed)

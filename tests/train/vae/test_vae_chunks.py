@@ -35,7 +35,7 @@ def test_released_chunks_of_49_frames() -> None:
     assert next(spans(53, RELEASED.frames)) == (0, 13)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(clip=st.integers(0, 5), chunk=st.sampled_from([4, 8, 16]), data=st.data())
 def test_later_frames_change_no_bit_of_earlier_chunks_latents(
     clip: int, chunk: int, data: st.DataObject
