@@ -34,6 +34,7 @@ __all__ = [
     "fit_camera",
     "sample_flow",
     "shake",
+    "speed",
     "support_of",
     "velocities",
 ]
@@ -59,8 +60,9 @@ _NEAR_SHARE = 0.1
 """diagonals, and a share of the fit's own motion: vectors so close to a fit speak for it"""
 _TRUST = (0.1, 0.25)
 """share of the weight near a fit from which it is believed: not at all, wholly"""
-_NAMED, _NAMED_UNSTEADY = 0.3, 0.45
-"""support from which a move is given a name, and an unsteady one: a fit that few follow is unsteady itself"""
+_NAMED, _NAMED_UNSTEADY = (0.15, 0.3), (0.22, 0.45)
+"""support of the path, or of the flow's fit, from which a move is given a name; and an unsteady one: a fit
+that few follow is unsteady itself"""
 _REACH = 0.27
 """mean distance of a picture's points from its middle, in diagonals: 0.264 at 16:9, 0.271 at 4:3"""
 
@@ -183,16 +185,16 @@ def _reweighted(
         roll = (n * cross - sx * sv + sy * su) / spread
         shift_x, shift_y = (su - zoom * sx + roll * sy) / n, (sv - roll * sx - zoom * sy) / n
         fit_4P = np.stack([shift_x, shift_y, zoom, roll])
-    near_P = _NEAR + _NEAR_SHARE * _speed(fit_4P)
+    near_P = _NEAR + _NEAR_SHARE * speed(fit_4P)
     near_PN = weight_PN / (1.0 + _miss(flow_2PN, at_2N, fit_4P) / (near_P * near_P)[:, None]) ** 2
     return fit_4P, near_PN.sum(axis=1) / weight_PN.sum(axis=1)
 
 
-def _speed(fit_4P: Floats) -> Floats:
-    """Return about how far a move takes the picture's points."""
+def speed(fit_4P: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return about how far moves (x, y, zoom, roll) take the picture's points, in diagonals (P,)."""
     x, y, zoom, roll = fit_4P
-    speed: Floats = np.sqrt(x * x + y * y + _REACH**2 * (zoom * zoom + roll * roll))
-    return speed
+    far: npt.NDArray[Any] = np.sqrt(x * x + y * y + _REACH**2 * (zoom * zoom + roll * roll))
+    return far
 
 
 def _miss(flow_2PN: Floats, at_2N: Floats, fit_4P: Floats) -> Floats:
@@ -250,16 +252,19 @@ def support_of(cameras: Sequence[Similarity]) -> float:
     return support[len(support) // 2] if support else 0.0
 
 
-def classify_camera(velocity_P4: Velocities, support: float = 1.0) -> CameraKind | None:
-    """Return what the camera does in a clip, by its velocities (`velocities`); None of no pairs.
+def classify_camera(
+    velocity_P4: Velocities, path_support: float = 1.0, flow_support: float = 0.0
+) -> CameraKind | None:
+    """Return what the camera does in a clip, by its velocities (`velocities`); None of no steps.
 
-    None, too, where little of the picture supports them (`support_of`): where everything moves by itself
-    (cloth, gears, balls that fill the picture), any name would be a guess.
+    None, too, where little of the picture supports them: neither enough of what lies a quarter of a second
+    apart (`support_of` a path of `filters.camera_path`), nor of the flow. Where everything moves by itself
+    (cloth, water, hands), any name would be a guess.
 
     static: hardly moves. handheld: the unsteady part of its motion is a large part of it. pan, tilt, zoom,
     roll: one of them has most of the energy (a dolly reads as a zoom); else mixed.
     """
-    if not len(velocity_P4) or support < _NAMED:
+    if not len(velocity_P4) or not _named(_NAMED, path_support, flow_support):
         return None
     energy_P = (velocity_P4 * velocity_P4).sum(axis=1)
     kept = np.argsort(energy_P, kind="stable")[: len(energy_P) - int(len(energy_P) * 0.1)]
@@ -268,8 +273,13 @@ def classify_camera(velocity_P4: Velocities, support: float = 1.0) -> CameraKind
     unsteady = shake(velocity_P4)
     rms = float(np.sqrt(energy_P[kept].mean()))
     if unsteady is not None and unsteady > _SHAKEN * rms:
-        return "handheld" if support >= _NAMED_UNSTEADY else None
+        return "handheld" if _named(_NAMED_UNSTEADY, path_support, flow_support) else None
     shares = (velocity_P4[kept] ** 2).mean(axis=0) / rms**2
     kinds: tuple[CameraKind, ...] = ("pan", "tilt", "zoom", "roll")
     best = int(shares.argmax())
     return kinds[best] if shares[best] >= _DOMINANT else "mixed"
+
+
+def _named(least: tuple[float, float], path_support: float, flow_support: float) -> bool:
+    path, flow = least
+    return path_support >= path or flow_support >= flow

@@ -16,6 +16,7 @@ Beyond that it loses hold and reads 0.4 to 1: fast still, but not how fast.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import cv2
@@ -27,6 +28,7 @@ from pydantic import Field, model_validator
 from curate.frames import Plane, SmallFrame
 from curate.records import Options, Row
 from filters.camera import (
+    CameraKind,
     FlowSamples,
     Similarity,
     amounts,
@@ -37,11 +39,20 @@ from filters.camera import (
     support_of,
     velocities,
 )
+from filters.camera_path import follow_camera
 from filters.stills import StillPair, still_score
 from filters.track import Cadence, Track, trimmed_mean
 from shards.schemas import column
 
-__all__ = ["MotionSignal", "PairMotion", "flow_plane", "measure_flow", "motion_parts", "motion_total"]
+__all__ = [
+    "MotionSignal",
+    "PairMotion",
+    "camera_kind",
+    "flow_plane",
+    "measure_flow",
+    "motion_parts",
+    "motion_total",
+]
 
 Flow = npt.NDArray[np.float32]
 
@@ -49,6 +60,8 @@ _FLOW_LONG_PX = 160
 _FLOW_SHORT_PX = 48
 # A frame that is due a moment later, by the rounding of timestamps to milliseconds, will do.
 _ROUNDING_S = 0.002
+_WHOLLY = 0.9
+"""share of the texture that follows the flow's fits from which nothing is left to find; two clips in five"""
 # Pairs across a missed cut or a flash have absurd flow; a tenth is one pair of a clip of 3 s.
 _TRIM = 0.1
 
@@ -63,6 +76,8 @@ class PairMotion:
     """of the first frame"""
     dt_s: float
     samples: FlowSamples
+    first_HW: Plane
+    """a copy: a frame's plane may keep its neighbours' in memory"""
 
 
 def flow_plane(luma_HW: Plane) -> Plane:
@@ -100,7 +115,7 @@ def measure_flow(flow_HW2: Flow, time_s: float, dt_s: float, first_HW: Plane) ->
     # Not cv2.magnitude: its last bit depends on where in memory an array lies.
     length_px = float(np.sqrt(x_hw * x_hw + y_hw * y_hw).mean())
     total = length_px / (float(np.hypot(height, width)) * dt_s)
-    return PairMotion(total, time_s, dt_s, sample_flow(flow_HW2, first_HW))
+    return PairMotion(total, time_s, dt_s, sample_flow(flow_HW2, first_HW), first_HW.copy())
 
 
 def motion_total(pairs: list[PairMotion]) -> float | None:
@@ -112,7 +127,7 @@ def motion_total(pairs: list[PairMotion]) -> float | None:
 
 
 def motion_parts(pairs: list[PairMotion], cameras: list[Similarity | None]) -> Row:
-    """Return `motion_camera`, `motion_object`, `camera`, `shake` of a clip; null where no pair has texture.
+    """Return `motion_camera`, `motion_object`, `shake` of a clip; null where no pair has texture.
 
     Means over pairs like `motion_total`'s. They don't add up to it: a thing may move against the camera.
     """
@@ -120,13 +135,38 @@ def motion_parts(pairs: list[PairMotion], cameras: list[Similarity | None]) -> R
     moves, times_s = [camera for camera, _ in seen], [pair.dt_s for _, pair in seen]
     parts = amounts([pair.samples for _, pair in seen], moves)
     of_camera, of_objects = ([one / t for one, t in zip(part, times_s, strict=True)] for part in parts)
-    velocity_P4 = velocities(moves, times_s)
     return {
         "motion_camera": trimmed_mean(of_camera, _TRIM),
         "motion_object": trimmed_mean(of_objects, _TRIM),
-        "camera": classify_camera(velocity_P4, support_of(moves)),
-        "shake": shake(velocity_P4),
+        "shake": shake(velocities(moves, times_s)),
     }
+
+
+def camera_kind(pairs: list[PairMotion], cameras: list[Similarity | None]) -> CameraKind | None:
+    """Return `camera` of a clip; None where no pair has texture.
+
+    Where nearly all of the picture follows the flow's fits, they say it. Elsewhere the path from first frame
+    to first frame does, for which they are guesses.
+    """
+    seen = [(camera, pair) for camera, pair in zip(cameras, pairs, strict=True) if camera is not None]
+    moves = [camera for camera, _ in seen]
+    followed = support_of(moves)
+    if followed >= _WHOLLY or len(pairs) < 2 or not seen:
+        return classify_camera(velocities(moves, [pair.dt_s for _, pair in seen]), 0.0, followed)
+    apart_s = [later.time_s - one.time_s for one, later in pairwise(pairs)]
+    guesses = [
+        _gone_on(camera, span_s / pair.dt_s)
+        for camera, pair, span_s in zip(cameras[:-1], pairs[:-1], apart_s, strict=True)
+    ]
+    path = follow_camera([pair.first_HW for pair in pairs], guesses, apart_s)
+    return classify_camera(velocities(path, apart_s), support_of(path), followed)
+
+
+def _gone_on(camera: Similarity | None, times: float) -> Similarity:
+    """Return a move that goes on for so many times its own time; rest where it is not known."""
+    if camera is None:
+        return Similarity(0.0, 0.0, 0.0, 0.0)
+    return Similarity(camera.x * times, camera.y * times, camera.zoom * times, camera.roll * times)
 
 
 class MotionOptions(Options):
@@ -150,7 +190,7 @@ class MotionOptions(Options):
 class MotionSignal:
     """Motion, camera and stillness of clips while their source is decoded."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     Options: ClassVar[type[Options]] = MotionOptions
     provides: ClassVar[pa.Schema] = pa.schema(
         [
@@ -227,6 +267,7 @@ class MotionSignal:
         return {
             "motion_total": motion_total(pairs),
             **motion_parts(alike, cameras),
+            "camera": camera_kind(alike, cameras),
             "still_score": score,
             "moved_still": None if score is None else score >= 0.5,
         }

@@ -220,7 +220,8 @@ def test_flow_is_measured_in_diagonals_a_second() -> None:
 def test_total_leaves_out_the_outer_tenths() -> None:
     none = np.zeros((2, 0), np.float32)
     samples = FlowSamples(none, none[0], none)
-    pairs = [PairMotion(total, 0.0, 0.1, samples) for total in [9.0, *[0.1, 0.2] * 4, 0.0]]
+    totals = [9.0, *[0.1, 0.2] * 4, 0.0]
+    pairs = [PairMotion(total, 0.0, 0.1, samples, np.zeros((2, 2), np.uint8)) for total in totals]
     assert motion_total(pairs) == pytest.approx(0.15)
     assert motion_total([]) is None
 
