@@ -1,13 +1,13 @@
 """How much the picture moves, in frame diagonals a second, and what moves it: the camera, or things in it.
 
-Dense optical flow over a fixed time, parted by `filters.camera`; `filters.stills` tells photographs that the
-camera moves over from scenes.
+Dense optical flow over a fixed time, parted by `filters.camera`; `filters.camera_path` tells the kind of the
+camera's movement where things move before it, `filters.stills` photographs that it moves over from scenes.
 
 Time and not frames: a clip has the same motion at 24, 30 and 60 frames a second, and where frames are
 doubled. Diagonals and not pixels: the same motion at every size. Four pairs a second, 1/15 s apart, each
 wholly within the clip, on a luma plane of 160 px.
 
-Cost: 0.05 to 0.06 ms a frame at 30 frames a second, 0.03 of it the flow; 0.12 in short stills. DIS at its
+Cost: 0.06 to 0.07 ms a frame at 30 frames a second, 0.03 of it the flow; 0.12 in short stills. DIS at its
 `ultrafast` preset on 160 px is within 10 % of the speed of a panned texture from 0.002 to 1.25 diagonals a
 second (a zoom reads up to a quarter too slow); `fast` on 320 px costs nine times as much and is no better.
 Beyond that it loses hold and reads 0.4 to 1: fast still, but not how fast.
