@@ -60,7 +60,7 @@ _NEAR_SHARE = 0.1
 """diagonals, and a share of the fit's own motion: vectors so close to a fit speak for it"""
 _TRUST = (0.1, 0.25)
 """share of the weight near a fit from which it is believed: not at all, wholly"""
-_NAMED, _NAMED_UNSTEADY = (0.15, 0.3), (0.22, 0.45)
+_NAMED, _NAMED_UNSTEADY = (0.15, 0.3), (0.25, 0.45)
 """support of the path, or of the flow's fit, from which a move is given a name; and an unsteady one: a fit
 that few follow is unsteady itself"""
 _REACH = 0.27

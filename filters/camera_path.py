@@ -47,7 +47,9 @@ _NEAR_SHARE = 0.1
 """and a share of the move: parallax, and what a similarity does not describe"""
 _APART = 0.0015
 """diagonals: moves that lie closer are the same"""
-_ROUNDS = 6
+_ROUNDS = 4
+_GAIN = 0.01
+"""support that a neighbour's move must add to be tried"""
 
 
 class _Stretch:
@@ -97,6 +99,11 @@ class _Stretch:
             )
         difference: Floats = warped.reshape(len(picked), -1) - self._base_PN[picked]
         return difference
+
+    def near_px(self, moves_P4: Moves, at_rest_px: float = _NEAR_PX) -> Moves:
+        """Return how near to a move a pixel must lie to speak for it (P,)."""
+        near: Moves = at_rest_px + _NEAR_SHARE * self.diagonal_px * speed(moves_P4.T)
+        return near
 
     def support(self, difference_PN: Floats, picked: Picked, near_px: float | Moves) -> Moves:
         """Return the share (P,) of the votes that lie near."""
@@ -178,7 +185,8 @@ def _followed(stretch: _Stretch, guess_P4: Moves, apart_P1: Moves) -> list[Simil
     if len(guessed):
         other_PN = stretch.differences(guess_P4[guessed], guessed)
         rest_P = stretch.support(difference_PN[guessed], guessed, _START_PX)
-        better = stretch.support(other_PN, guessed, _START_PX) > rest_P
+        near_P = stretch.near_px(guess_P4[guessed], _START_PX)
+        better = stretch.support(other_PN, guessed, near_P) > rest_P
         moves_P4[guessed[better]] = guess_P4[guessed[better]]
         difference_PN[guessed[better]] = other_PN[better]
     moves_P4, difference_PN = stretch.refined(moves_P4, difference_PN, every)
@@ -193,8 +201,7 @@ def _followed(stretch: _Stretch, guess_P4: Moves, apart_P1: Moves) -> list[Simil
         changed = picked[better]
         moves_P4[changed], support_P[changed] = offer_P4[better], other_P[better]
         difference_PN[changed] = other_PN[better]
-    near_P = _NEAR_PX + _NEAR_SHARE * speed(moves_P4.T) * stretch.diagonal_px
-    share_P = stretch.support(difference_PN, every, near_P)
+    share_P = stretch.support(difference_PN, every, stretch.near_px(moves_P4))
     found_P5 = np.column_stack([moves_P4, share_P]).tolist()
     return [Similarity(*found) for found in found_P5]
 
@@ -213,5 +220,5 @@ def _offered(stretch: _Stretch, moves_P4: Moves, support_P: Moves, apart_P1: Mov
         share = stretch.support(stretch.differences(other_P4[asked], asked), asked, _NEAR_PX)
         better = share > most_P[asked]
         offer_P4[asked[better]], most_P[asked[better]] = other_P4[asked[better]], share[better]
-    picked = steps[most_P > support_P]
+    picked = steps[most_P > support_P + _GAIN]
     return offer_P4[picked], picked
