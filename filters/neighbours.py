@@ -94,6 +94,16 @@ def _basis(rows: int, columns: int, bits: int) -> npt.NDArray[np.float32]:
     return basis
 
 
+def _deviation(blocks_NB: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Return the mean deviation of each picture's blocks, at most 64, from their mean, in levels."""
+    blocks = blocks_NB.shape[1]
+    rest = blocks_NB.astype(np.int16)
+    rest *= np.int16(blocks)
+    rest -= blocks_NB.sum(1, keepdims=True, dtype=np.int16)
+    deviation: npt.NDArray[np.float64] = np.abs(rest).sum(1, dtype=np.int32) / blocks**2
+    return deviation
+
+
 def window_keys(
     blocks_N64: npt.NDArray[np.uint8], window: int, *, mirrored: bool = False, bits: int = KEY_BITS
 ) -> Keys:
@@ -101,17 +111,16 @@ def window_keys(
     top, bottom, left, right = WINDOWS[window]
     basis = _basis(bottom - top, right - left, bits)
     keys: Keys = np.empty(len(blocks_N64), np.uint32)
-    weights = np.uint32(1) << np.arange(bits, dtype=np.uint32)
     for start in range(0, len(keys), _CHUNK // 8):
         grid = blocks_N64[start : start + _CHUNK // 8].reshape(-1, BLOCKS, BLOCKS)
         if mirrored:
             grid = grid[:, :, ::-1]
-        part = grid[:, top:bottom, left:right].reshape(len(grid), -1).astype(np.float32)
-        positive = (part @ basis > 0).astype(np.uint32)
-        deviation = np.abs(part * part.shape[1] - part.sum(1, keepdims=True)).sum(1)
-        signs: Keys = (positive * weights).sum(1, dtype=np.uint32)
-        signs[deviation < _PLAIN * part.shape[1] ** 2] = NO_KEY
-        keys[start : start + len(grid)] = signs
+        part = grid[:, top:bottom, left:right].reshape(len(grid), -1)
+        signs = np.zeros((len(grid), 32), bool)
+        np.greater(part.astype(np.float32) @ basis, 0, out=signs[:, :bits])
+        found: Keys = np.packbits(signs, axis=1, bitorder="little").view("<u4")[:, 0].astype(np.uint32)
+        found[_deviation(part) < _PLAIN] = NO_KEY
+        keys[start : start + len(grid)] = found
     return keys
 
 

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from numpy.lib.stride_tricks import sliding_window_view
 
 from filters.portrait import SIDE
 from filters.trace import BLOCKS, HEAD_BYTES, STEP_BYTES, TAIL_BYTES, unpack
@@ -21,10 +22,14 @@ __all__ = ["Trace", "Traces", "mirrored"]
 
 _MANY: Final = 16
 _AT_ONCE: Final = 1 << 30
-_STEPS: Final = 1 << 18
+_STEPS: Final = 1 << 14
 
 Ints = npt.NDArray[np.int64]
 Levels = npt.NDArray[np.float32]
+
+_CODES: Final = np.arange(256)[:, None] // (1, 16) % 16 - 8
+_SQUARES: Final = (_CODES * np.abs(_CODES)).astype(np.float32).view(np.uint64).ravel()
+"""of the two codes of each byte, their signs kept: two float32"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,30 +105,29 @@ class Traces:
 
     def pictures(self, clip_N: Ints, step_N: Ints) -> Levels:
         """Return the blocks (N, 64), in levels, of steps of clips."""
-        head = np.empty((len(clip_N), HEAD_BYTES), np.uint8)
-        body = np.empty((len(clip_N), STEP_BYTES), np.uint8)
-        for number, data in enumerate(self._data):
-            here = np.flatnonzero(self._chunk[clip_N] == number)
-            if len(here):
-                at = self._start[clip_N[here]][:, None]
-                head[here] = data[at + np.arange(HEAD_BYTES)]
-                body[here] = data[at + (HEAD_BYTES + step_N[here, None] * STEP_BYTES) + np.arange(STEP_BYTES)]
+        start = self._start[clip_N]
+        head = self._taken(clip_N, start, HEAD_BYTES)
+        body = self._taken(clip_N, start + HEAD_BYTES + step_N * STEP_BYTES, STEP_BYTES)
         sizes = head[:, 0].astype(np.float32) / np.float32(256) + head[:, 1]
-        codes = np.stack((body & 15, body >> 4), axis=-1).reshape(-1, BLOCKS * BLOCKS).astype(np.float32) - 8
-        roots = codes * sizes[:, None]
-        shown: Levels = head[:, 2:] + roots * np.abs(roots)
+        shown: Levels = np.take(_SQUARES, body).view(np.float32)
+        shown *= (sizes * sizes)[:, None]
+        shown += head[:, 2:]
         return shown
 
     def portraits(self, clip_N: Ints) -> npt.NDArray[np.uint8]:
         """Return the portraits (N, 32, 32) of clips that have steps."""
-        found = np.empty((len(clip_N), TAIL_BYTES), np.uint8)
+        at = self._start[clip_N] + HEAD_BYTES + self.steps[clip_N].astype(np.int64) * STEP_BYTES
+        return self._taken(clip_N, at, TAIL_BYTES).reshape(-1, SIDE, SIDE)
+
+    def _taken(self, clip_N: Ints, at_N: Ints, size: int) -> npt.NDArray[np.uint8]:
+        """Return (N, size) bytes of the clips' chunks from those places on."""
+        found = np.empty((len(clip_N), size), np.uint8)
+        chunk = self._chunk[clip_N]
         for number, data in enumerate(self._data):
-            here = np.flatnonzero(self._chunk[clip_N] == number)
+            here = np.flatnonzero(chunk == number)
             if len(here):
-                clip = clip_N[here]
-                at = self._start[clip] + HEAD_BYTES + self.steps[clip].astype(np.int64) * STEP_BYTES
-                found[here] = data[at[:, None] + np.arange(TAIL_BYTES)]
-        return found.reshape(-1, SIDE, SIDE)
+                found[here] = sliding_window_view(data, size)[at_N[here]]
+        return found
 
     def every(self, nth: int) -> Iterator[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]]:
         """Yield (clip, step) of every `nth` step of each clip, in order, some at a time."""
