@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from filters.crops import SAME, line_matrix
-from filters.moments import Keys, correlation, meet
+from filters.crowds import Keys, meet
+from filters.moments import correlation
 from filters.neighbours import NO_KEY, WINDOWS, window_keys
 from filters.portrait import SIDE
 from filters.trace import BLOCKS
@@ -95,7 +96,7 @@ def _keys(traces: Traces, clips: Ints, rows: Ends, columns: tuple[Ends, ...], mi
     some = keys != NO_KEY
     of = [clips[kept].astype(np.int32) for kept in some]
     return [
-        Keys(one[kept], clip, np.zeros(len(clip), np.int16))
+        Keys(one[kept], np.zeros(len(clip), np.uint8), clip, np.zeros(len(clip), np.int16))
         for one, kept, clip in zip(keys, some, of, strict=True)
     ]
 

@@ -15,18 +15,19 @@ of ten seconds has about 30 different ones, the steps of a slow one being equal.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from filters.crops import WHOLE, Crop, crop_matrix
-from filters.neighbours import NO_KEY, WINDOWS, colliding, window_keys
+from filters.crowds import Keys, going_on, meet, runs
+from filters.neighbours import WINDOWS, window_keys
 from filters.trace import BLOCKS
 from filters.traces import Traces
-from filters.votes import Met, Place, voted
+from filters.votes import Met, voted
 
-__all__ = ["CROPS", "Keys", "correlation", "meet", "near_moments"]
+__all__ = ["CROPS", "correlation", "near_moments"]
 
 Ints = npt.NDArray[np.int64]
 Levels = npt.NDArray[np.float32]
@@ -84,14 +85,6 @@ def _changes_alike(traces: Traces, met: Met, crop: Crop, mirrored: bool) -> Floa
     return alike
 
 
-class Keys(NamedTuple):
-    """Keys of pictures, and of which clip and step each is."""
-
-    keys: npt.NDArray[np.uint32]
-    clip: npt.NDArray[np.int32]
-    step: npt.NDArray[np.int16]
-
-
 def _joins(
     traces: Traces, mirrored: bool, min_overlap: float, bucket: int
 ) -> Iterator[tuple[Met, int, Crop]]:
@@ -113,35 +106,13 @@ def _keys(
     traces: Traces, window: int, bits: int, crop: Crop = WHOLE, mirrored: bool = False, nth: int = 1
 ) -> Keys:
     """Return the keys of every `nth` step; a run of equal ones in a clip once."""
-    parts: list[Keys] = []
+    parts = [Keys(*(np.empty(0, kind) for kind in (np.uint32, np.uint8, np.int32, np.int16)))]
     for clip, step in traces.every(nth):
         shown = _shown(_bytes(traces.pictures(clip.astype(np.int64), step.astype(np.int64))), crop, mirrored)
         keys = window_keys(shown, window, bits=bits)
-        fresh = keys != NO_KEY
-        fresh[1:] &= (keys[1:] != keys[:-1]) | (clip[1:] != clip[:-1])
-        parts.append(Keys(keys[fresh], clip[fresh], step[fresh].astype(np.int16)))
-    if not parts:
-        return Keys(np.empty(0, np.uint32), np.empty(0, np.int32), np.empty(0, np.int16))
+        more = going_on(shown, clip, window, _EVERY // nth)
+        parts.append(runs(Keys(keys, more, clip, step.astype(np.int16))))
     return Keys(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def meet(base: Keys, query: Keys, bucket: int, *, symmetric: bool) -> Iterator[tuple[Place, Place]]:
-    """Yield two times (clips, steps): pictures of different clips that have equal keys."""
-    none_base, none_query = (np.full(len(keys.keys), NO_KEY) for keys in (base, query))
-    clip = np.concatenate((base.clip, query.clip))
-    step = np.concatenate((base.step, query.step))
-    found = colliding(
-        np.concatenate((base.keys, none_query)),
-        np.concatenate((none_base, query.keys)),
-        clip,
-        bucket,
-        symmetric=symmetric,
-    )
-    for one, two in found:
-        yield (
-            (clip[one].astype(np.int64), step[one].astype(np.int64)),
-            (clip[two].astype(np.int64), step[two].astype(np.int64)),
-        )
 
 
 def _bytes(levels_N64: Levels) -> npt.NDArray[np.uint8]:

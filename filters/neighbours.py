@@ -33,6 +33,7 @@ __all__ = [
     "near_samples",
     "row_keys",
     "window_keys",
+    "window_waves",
 ]
 
 Ints = npt.NDArray[np.int64]
@@ -92,6 +93,14 @@ def _basis(rows: int, columns: int, bits: int) -> npt.NDArray[np.float32]:
     waves = [np.outer(np.cos(np.pi * u * y), np.cos(np.pi * v * x)).ravel() for _, u, v in order[:bits]]
     basis: npt.NDArray[np.float32] = np.rint(127 * np.array(waves)).T.astype(np.float32)
     return basis
+
+
+def window_waves(blocks_N64: npt.NDArray[np.uint8], window: int, bits: int) -> npt.NDArray[np.float32]:
+    """Return (N, bits) how much of each of the lowest waves is in each picture's window: whole numbers."""
+    top, bottom, left, right = WINDOWS[window]
+    part = blocks_N64.reshape(-1, BLOCKS, BLOCKS)[:, top:bottom, left:right].reshape(len(blocks_N64), -1)
+    waves: npt.NDArray[np.float32] = part.astype(np.float32) @ _basis(bottom - top, right - left, bits)
+    return waves
 
 
 def _deviation(blocks_NB: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
