@@ -9,6 +9,7 @@ Cost: 0.3 to 2 ms a pair of pictures, 0.05 of two that are alike as they are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -81,8 +82,15 @@ def line_matrix(start: float, end: float, blocks: int) -> npt.NDArray[np.float32
     return line
 
 
-def best_crop(seen_1024: npt.NDArray[np.uint8], other_1024: npt.NDArray[np.uint8]) -> Fit:
-    """Return the window of the other picture that fits the one seen best."""
+def best_crop(
+    seen_1024: npt.NDArray[np.uint8],
+    other_1024: npt.NDArray[np.uint8],
+    likely: Callable[[Crop], bool] = lambda _: True,
+) -> Fit:
+    """Return the window of the other picture that fits the one seen best.
+
+    It is not looked for closely, and the whole returned, where the best of the first search isn't `likely`.
+    """
     seen, other = (x.reshape(SIDE, SIDE).astype(np.float32) for x in (seen_1024, other_1024))
     (whole,) = _likeness(seen, other, (WHOLE,)).tolist()
     if whole >= SAME:
@@ -91,6 +99,8 @@ def best_crop(seen_1024: npt.NDArray[np.uint8], other_1024: npt.NDArray[np.uint8
     if coarse.max() < _HOPE or 1 - coarse.max() > _NO_BETTER * (1 - coarse[0]):
         return Fit(WHOLE, whole, whole)
     starts = np.argsort(-coarse, kind="stable")[:_STARTS]
+    if not likely(_windows()[starts[0]]):
+        return Fit(WHOLE, whole, whole)
     tried = {_windows()[at] for at in starts} | {WHOLE}
     found = _tried(seen, other, tried)
     for step in _STEPS:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from filters.crops import SAME, line_matrix
-from filters.crowds import Keys, meet
+from filters.crowds import Keys, key_bits, meet
 from filters.moments import correlation
 from filters.neighbours import NO_KEY, WINDOWS, window_keys
 from filters.portrait import SIDE
@@ -89,10 +89,11 @@ def _correlated(a_N32: Bytes, b_N32: Bytes) -> npt.NDArray[np.float64]:
 def _keys(traces: Traces, clips: Ints, rows: Ends, columns: tuple[Ends, ...], mirrored: bool) -> list[Keys]:
     """Return the keys of the clips' portraits through windows with those rows, by the windows' columns."""
     keys = np.empty((len(columns), len(clips)), np.uint32)
+    bits = key_bits(_BITS, len(clips))
     for start in range(0, len(clips), _AT_ONCE):
         pictures = traces.portraits(clips[start : start + _AT_ONCE]).astype(np.float32)
         for number, blocks in enumerate(_shown(pictures, rows, columns, mirrored)):
-            keys[number, start : start + _AT_ONCE] = window_keys(blocks, _WHOLE_WINDOW, bits=_BITS)
+            keys[number, start : start + _AT_ONCE] = window_keys(blocks, _WHOLE_WINDOW, bits=bits)
     some = keys != NO_KEY
     of = [clips[kept].astype(np.int32) for kept in some]
     return [

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -48,6 +49,8 @@ _FITTING: Final = 0.93
 """correlation of the portraits through a crop"""
 _BETTER: Final = 0.3
 """share of what the whole portrait leaves unexplained that a crop may leave; a slight crop leaves more"""
+_ROUGHLY: Final = 0.2
+"""agreement that a window misses by lying a few hundredths of a side off"""
 _HARDLY: Final = 0.6
 """the most that it may leave, if what changes agrees the better, by half of the excess"""
 
@@ -178,7 +181,7 @@ def _pictures(a_T64: Levels, b_T64: Levels) -> float:
 def _crop_agrees(one: Trace, two: Trace, bounds: Bounds) -> bool:
     """Return whether one clip is the other through a window: by their portraits and by what changes in it."""
     for seen, other in ((one, two), (two, one)):
-        fit = best_crop(seen.picture, other.picture)
+        fit = best_crop(seen.picture, other.picture, partial(_likely, seen, other, bounds))
         left = (1 - fit.like) / max(1e-6, 1 - fit.whole)
         if fit.crop == WHOLE or fit.like < _FITTING or left > _HARDLY:
             continue
@@ -192,6 +195,12 @@ def _crop_agrees(one: Trace, two: Trace, bounds: Bounds) -> bool:
             if alike >= wanted + _more(a, seen, other):
                 return True
     return False
+
+
+def _likely(seen: Trace, other: Trace, bounds: Bounds, crop: Crop) -> bool:
+    """Return whether what changes in a window, which need not fit well yet, agrees at all."""
+    laid = agreement(seen, _through(other, crop), bounds.min_overlap)
+    return bool((laid.correlation >= bounds.min_crop_agreement - _ROUGHLY).any())
 
 
 def _more(meeting_T64: Levels, one: Trace, two: Trace) -> float:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from filters.crops import WHOLE, Crop, crop_matrix
-from filters.crowds import Keys, going_on, meet, runs
+from filters.crowds import Keys, going_on, key_bits, meet, no_keys, runs
 from filters.neighbours import WINDOWS, window_keys
 from filters.trace import BLOCKS
 from filters.traces import Traces
@@ -43,7 +43,7 @@ _EVERY: Final = 4
 """one step of so many is looked up among all"""
 _PLACES: Final = 12
 """steps at which what changes is compared"""
-_AT_ONCE: Final = 1 << 13
+_AT_ONCE: Final = 1 << 12
 """pairs that are compared at a time"""
 
 
@@ -75,13 +75,18 @@ def _changes_alike(traces: Traces, met: Met, crop: Crop, mirrored: bool) -> Floa
     place = start[:, None] + (shares * (end - start)[:, None]).astype(np.int64)
     one = _bytes(traces.pictures(np.repeat(met.one, _PLACES), place.ravel()))
     two = _bytes(traces.pictures(np.repeat(met.two, _PLACES), (place + met.offset[:, None]).ravel()))
-    # A whole number of levels of either sign, in 12ths of the mean's: sums are exact in float64.
-    a, b = (
-        x.reshape(-1, _PLACES, BLOCKS * BLOCKS).astype(np.float64) for x in (one, _shown(two, crop, mirrored))
-    )
-    a, b = (_PLACES * x - x.sum(1, keepdims=True) for x in (a, b))
-    own = (a * a).sum((1, 2)) * (b * b).sum((1, 2))
-    alike: Floats = (a * b).sum((1, 2)) / np.sqrt(np.maximum(own, 1.0))
+    # By block: sums of whole numbers below 2**24, exact in float32; over the blocks in float64.
+    shown = one, _shown(two, crop, mirrored)
+    a, b = (x.reshape(-1, _PLACES, BLOCKS * BLOCKS).astype(np.float32) for x in shown)
+    sum_a, sum_b = a.sum(1, dtype=np.float64), b.sum(1, dtype=np.float64)
+
+    def common(x: Levels, y: Levels, sums: Floats) -> Floats:
+        by_block = np.einsum("pkn,pkn->pn", x, y).astype(np.float64)
+        whole: Floats = _PLACES * by_block.sum(1) - sums.sum(1)
+        return whole
+
+    own = common(a, a, sum_a * sum_a) * common(b, b, sum_b * sum_b)
+    alike: Floats = common(a, b, sum_a * sum_b) / np.sqrt(np.maximum(own, 1.0))
     return alike
 
 
@@ -95,9 +100,10 @@ def _joins(
         for pairs in meet(base, query, bucket, symmetric=True):
             yield voted(traces, *pairs, min_overlap), window, WHOLE
     whole = len(WINDOWS) - 1
-    base = _keys(traces, whole, _WHOLE_BITS)
+    bits = key_bits(_WHOLE_BITS, len(traces))
+    base = _keys(traces, whole, bits)
     for crop in CROPS:
-        query = _keys(traces, whole, _WHOLE_BITS, crop, mirrored, _EVERY)
+        query = _keys(traces, whole, bits, crop, mirrored, _EVERY)
         for pairs in meet(base, query, bucket, symmetric=False):
             yield voted(traces, *pairs, min_overlap), whole, crop
 
@@ -106,7 +112,7 @@ def _keys(
     traces: Traces, window: int, bits: int, crop: Crop = WHOLE, mirrored: bool = False, nth: int = 1
 ) -> Keys:
     """Return the keys of every `nth` step; a run of equal ones in a clip once."""
-    parts = [Keys(*(np.empty(0, kind) for kind in (np.uint32, np.uint8, np.int32, np.int16)))]
+    parts = [no_keys()]
     for clip, step in traces.every(nth):
         shown = _shown(_bytes(traces.pictures(clip.astype(np.int64), step.astype(np.int64))), crop, mirrored)
         keys = window_keys(shown, window, bits=bits)
@@ -116,7 +122,8 @@ def _keys(
 
 
 def _bytes(levels_N64: Levels) -> npt.NDArray[np.uint8]:
-    return np.asarray(np.clip(np.rint(levels_N64), 0, 255), np.uint8)
+    whole = np.rint(levels_N64)
+    return np.clip(whole, 0, 255, out=whole).astype(np.uint8)
 
 
 def _shown(blocks_N64: npt.NDArray[np.uint8], crop: Crop, mirrored: bool) -> npt.NDArray[np.uint8]:
