@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from filters.crops import Crop, best_crop, crop_matrix
+from filters.crops import WHOLE, Crop, best_crop, crop_matrix
 from filters.framings import near_framings
 from filters.lockstep import Bounds, agreement, in_lockstep, is_copy, offsets
 from filters.moments import CROPS, near_moments
@@ -89,6 +89,9 @@ def test_a_crop_is_seen_through(crop: Crop) -> None:
     assert fit.crop == pytest.approx(crop, abs=0.011)
     assert fit.like > 0.98
     assert fit.whole < 0.9
+    unlikely = best_crop(through.picture, trace(levels(1)).picture, lambda rough: rough == WHOLE)
+    assert unlikely.crop == WHOLE
+    assert unlikely.whole == fit.whole
     other = best_crop(through.picture, trace(levels(1, picture=3), picture=3).picture)
     assert other.like < 0.9
 

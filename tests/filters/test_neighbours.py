@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.neighbours import (
@@ -67,6 +67,7 @@ def test_a_plain_window_has_no_key() -> None:
     assert window_keys(blocks, 3)[0] < 2**KEY_BITS
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_samples_collide_as_they_do_by_brute_force(data: st.DataObject) -> None:
     sizes = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=8))
