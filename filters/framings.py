@@ -4,7 +4,7 @@ The steps of a trace (`filters.moments`) are too coarse for exact windows. A por
 hundred of them, and there is one of each clip, so this finds what was cut by up to a sixth of a side, on or
 off centre, where the camera stands or both clips are whole; the steps find what moves and was trimmed.
 
-Linear. Cost: 0.1 ms a clip. Memory: 20 bytes a clip and some thousands of portraits at a time.
+Cost: 0.15 ms a clip, 20 us a collision. Memory: 20 bytes a clip and some thousands of portraits at a time.
 """
 
 from __future__ import annotations

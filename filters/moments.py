@@ -45,7 +45,7 @@ _EVERY: Final = 4
 """one step of so many is looked up among all"""
 _PLACES: Final = 12
 """steps at which what changes is compared"""
-_AT_ONCE: Final = 1 << 12
+_AT_ONCE: Final = 1 << 10
 """pairs that are compared at a time"""
 
 
