@@ -95,7 +95,7 @@ def best_crop(
     (whole,) = _likeness(seen, other, (WHOLE,)).tolist()
     if whole >= SAME:
         return Fit(WHOLE, whole, whole)
-    coarse = _likeness(_halved(seen), _halved(other), _windows())
+    coarse = _searched(_halved(seen), _halved(other))
     if coarse.max() < _HOPE or 1 - coarse.max() > _NO_BETTER * (1 - coarse[0]):
         return Fit(WHOLE, whole, whole)
     starts = np.argsort(-coarse, kind="stable")[:_STARTS]
@@ -126,10 +126,27 @@ def _moved(crop: Crop, by: tuple[float, ...]) -> Crop | None:
 
 
 @cache
+def _sides() -> tuple[tuple[float, float], ...]:
+    """Return what the first search cuts off the two ends of a side; first nothing."""
+    return tuple((a, b) for a in _CUTS for b in _CUTS if a + b < _MOST_CUT)
+
+
+@cache
 def _windows() -> tuple[Crop, ...]:
     """Return the windows of the first search; first the whole."""
-    sides = [(a, b) for a in _CUTS for b in _CUTS if a + b < _MOST_CUT]
-    return tuple(Crop(left, right, top, bottom) for left, right in sides for top, bottom in sides)
+    return tuple(Crop(left, right, top, bottom) for left, right in _sides() for top, bottom in _sides())
+
+
+@cache
+def _side_matrices(blocks: int) -> Levels:
+    """Return (sides, blocks, blocks) the matrices of the first search's cuts."""
+    return np.stack([line_matrix(*ends, blocks) for ends in _sides()])
+
+
+def _searched(seen: Levels, other: Levels) -> Floats:
+    """Return the correlation of a picture with each window of another that the first search looks through."""
+    sides = _side_matrices(len(seen))
+    return _correlated(seen, np.matmul(np.matmul(sides, other), sides.transpose(0, 2, 1)[:, None]))
 
 
 def _halved(picture: Levels) -> Levels:
@@ -146,10 +163,15 @@ def _likeness(seen: Levels, other: Levels, crops: tuple[Crop, ...]) -> Floats:
     }
     views = np.stack([by_rows[crop.top, crop.bottom] for crop in crops])
     columns = np.stack([line_matrix(crop.left, crop.right, blocks).T for crop in crops])
-    shown = np.matmul(views, columns).reshape(len(crops), -1).astype(np.float64)
-    shown -= shown.mean(1, keepdims=True)
+    return _correlated(seen, np.matmul(views, columns))
+
+
+def _correlated(seen: Levels, shown: Levels) -> Floats:
+    """Return the correlation of a picture with each of others; 0 where one is plain."""
+    rest = shown.reshape(-1, seen.size).astype(np.float64)
+    rest -= rest.mean(1, keepdims=True)
     one = seen.ravel().astype(np.float64)
     one -= one.mean()
-    own = np.sqrt((one * one).sum() * np.einsum("kn,kn->k", shown, shown))
-    like: Floats = (shown @ one) / np.maximum(1e-6, own)
+    own = np.sqrt((one * one).sum() * np.einsum("kn,kn->k", rest, rest))
+    like: Floats = (rest @ one) / np.maximum(1e-6, own)
     return np.rint(like * 1e6) / 1e6
