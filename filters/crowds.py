@@ -2,8 +2,7 @@
 
 Shots of one set share their keys, and none is told from another by them: all would be compared with all. So
 where a key stands in many clips, it counts together with what changes in the next half second, in six signs:
-a copy has these too at some of its steps, another moment rarely. What a clip costs then hardly grows with the
-number of shots of its set.
+a copy has these too at some of its steps, another moment rarely.
 
 Memory: some 30 bytes a key while they are sorted.
 """
