@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final, Literal, TypeAlias, overload
+from typing import Final, Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from curate.footage.film import Film, Shot, frames
 from curate.footage.light import LIGHTS
 from curate.footage.textures import Floats, Image
 from filters.labels.synthesis.people import Pose, draw_person, person
+from filters.labels.synthesis.recordings import Recording
 from filters.labels.synthesis.takes import Random, Take, mapped
 from filters.labels.synthesis.things import things
 
@@ -215,10 +216,9 @@ def recorded(take: Take, rng: Random, *, grain: float | None = None) -> Take:
     """Return the take as one camera and one codec before ours left it: softness, tone and grain at random.
 
     Every variant goes through here, whatever it shows, so that neither noise nor sharpness tells the label.
-    Frames are made when they are first asked for: many variants look at a few of them only.
     """
     camera = _Camera(rng, grain)
-    return replace(take, frames=_Recording(take.frames, camera))
+    return replace(take, frames=Recording(take.frames, camera, alike=not camera.level))
 
 
 class _Camera:
@@ -226,7 +226,7 @@ class _Camera:
 
     def __init__(self, rng: Random, grain: float | None) -> None:
         self._sigma = rng.uniform(0.35, 0.75) if rng.random() < 0.22 else 0.0
-        self.level = (rng.gamma(2.0, 0.75) if rng.random() < 0.5 else 0.0) if grain is None else grain
+        self.level = (rng.gamma(2.0, 0.9) if rng.random() < 0.6 else 0.0) if grain is None else grain
         tone = (np.arange(256) / 255) ** rng.uniform(0.82, 1.14) * rng.uniform(0.95, 1.05)
         curve = rng.uniform(0.0, 0.7)  # of a curve in the shape of an S: contrast, as cameras add it
         tone = (1 - curve) * tone + curve * tone**2 * (3 - 2 * np.minimum(tone, 1))
@@ -258,29 +258,3 @@ class _Camera:
             noise = cv2.GaussianBlur(noise, (0, 0), self._soft)
             self._tiles.append((noise * (self.level / noise.std())).round().astype(np.int16))
         return self._tiles[number]
-
-
-class _Recording(Sequence[Image]):
-    """Frames as a camera leaves them, each made once; a frame repeated without grain stays one frame."""
-
-    def __init__(self, frames: Sequence[Image], camera: _Camera) -> None:
-        self._frames, self._camera = frames, camera
-        self._made: dict[int, Image] = {}
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    @overload
-    def __getitem__(self, index: int) -> Image: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Image]: ...
-    def __getitem__(self, index: int | slice) -> Image | Sequence[Image]:
-        if isinstance(index, slice):
-            return [self[n] for n in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
-        frame = self._frames[index]
-        # What is kept of a frame is kept by the frame's identity where every copy comes out the same.
-        key = index if self._camera.level else id(frame)
-        if key not in self._made:
-            self._made[key] = self._camera(frame, index)
-        return self._made[key]

@@ -22,12 +22,14 @@ from filters.labels.synthesis import (
     phones,
     quality,
     rooms,
+    ruses,
     signs,
     stills,
     traps,
     writing,
 )
 from filters.labels.synthesis.base import Base, recorded
+from filters.labels.synthesis.nuisances import carried
 from filters.labels.synthesis.takes import Made, Random, answers, merged
 
 __all__ = ["NEGATIVES", "POSITIVES", "Generator", "plan", "variants"]
@@ -62,7 +64,10 @@ POSITIVES: Final[Mapping[str, Sequence[Generator]]] = {
 }  # fmt: skip
 """low_quality has faults in place of generators: they may befall any film (`quality.FAULTS`)"""
 NEGATIVES: Final[Mapping[str, Sequence[Generator]]] = {
-    "editing": (traps.passing_object, traps.car_window, traps.letterbox, traps.light_changes),
+    "editing": (
+        traps.passing_object, traps.car_window, traps.letterbox, traps.light_changes, ruses.whip_pan,
+        ruses.focus_pull, ruses.lightning, ruses.stage_lights, ruses.reflection, ruses.panes,
+    ),
     "static": (traps.slow_pan, traps.small_motion, traps.small_motion, traps.camera_watches),
     "low_quality": (traps.sharp_subject, traps.followed, traps.film_grain, traps.night, traps.mild_hand),
     "lecture": (bystanders.walking_person, bystanders.walking_person, bystanders.crowd, bystanders.busy_face,
@@ -75,6 +80,11 @@ NEGATIVES: Final[Mapping[str, Sequence[Generator]]] = {
 }  # fmt: skip
 
 
+_OWN_FILM: Final = (
+    "slow_pan", "fixed_camera", "camera_watches", "night", "whip_pan", "busy_",
+    "lecture_head", "lecture_interview", "lecture_stage", "lecture_board",
+)  # fmt: skip
+"""kinds of film that are not made of the base takes: what befalls those takes befalls them afterwards"""
 STOPPED: Final = {"text": 0.25, "screenshot": 0.12, "lecture": 0.06}
 """how often a film of that kind stands still or stutters"""
 
@@ -106,14 +116,16 @@ def plan(rng: Random) -> list[tuple[str, bool]]:
     wanted += [(label, True) for label in ("lecture", "text", "screenshot") for _ in range(2)]
     wanted.append((str(rng.choice(["low_quality", "editing", "static"])), True))
     wanted += [(str(label), False) for label in rng.choice(list(NEGATIVES), 3, replace=False)]
-    # Twice: no other label has as many kinds of cue.
-    return [*wanted, ("editing", True)]
+    # Once more: no other label has as many kinds of cue, nor as many that only seem to be.
+    return [*wanted, ("editing", True), ("editing", False)]
 
 
 def _variant(base: Base, rng: Random, label: str, positive: bool) -> Made:
     """Return one file, camera and codec noise included."""
     frozen = positive and label == "static"
     calm = 0.0 if frozen and rng.random() < 0.75 else None
+    if not frozen:
+        base = Base(carried(base.one, rng), carried(base.two, rng))
     base = Base(recorded(base.one, rng, grain=calm), recorded(base.two, rng, grain=calm))
     if not label:
         return clean(base, rng)
@@ -121,6 +133,8 @@ def _variant(base: Base, rng: Random, label: str, positive: bool) -> Made:
         return faulty(base, rng)
     some = (POSITIVES if positive else NEGATIVES)[label]
     made = some[int(rng.integers(len(some)))](base, rng)
+    if made.kind.startswith(_OWN_FILM):
+        made = made.with_take(carried(made.take, rng))
     if label in ("lecture", "text", "screenshot"):
         made = made.with_take(recorded(made.take, rng, grain=0.0 if rng.random() < 0.5 else None))
     return _layered(made, rng, label) if positive else made

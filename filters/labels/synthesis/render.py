@@ -21,6 +21,7 @@ from curate.footage.encode import Encoding, encode
 from filters.labels.questions import LABELS
 from filters.labels.synthesis.base import Base, draw_format, render_base
 from filters.labels.synthesis.lettering import check_fonts
+from filters.labels.synthesis.nuisances import delivery
 from filters.labels.synthesis.pieces import Piece, find_pieces, read_base
 from filters.labels.synthesis.recipe import variants
 from filters.labels.synthesis.takes import Made, Random
@@ -112,24 +113,28 @@ def render_source(job: _Job) -> Sequence[File]:
     files = []
     for index, made in enumerate(variants(base, [seed, number])):
         name = f"clips/{number:05d}-{index:02d}.mp4"
-        _encode(directory / name, made, np.random.default_rng([seed, number, 1 << 20, index]))
+        frames = _encode(directory / name, made, np.random.default_rng([seed, number, 1 << 20, index]))
         said = [made.answers.get(label, "no") for label in LABELS]
-        files.append(File(name, source, made.kind, said, len(made.take.frames)))
+        files.append(File(name, source, made.kind, said, frames))
     return files
 
 
-def _encode(path: Path, made: Made, rng: Random) -> None:
-    """Write a file under a scratch name and rename it: an interrupted rendering leaves no half file."""
+def _encode(path: Path, made: Made, rng: Random) -> int:
+    """Write a file and return how many frames it has.
+
+    It is renamed from a scratch name: an interrupted rendering leaves no half file.
+    """
     poor = made.answers.get("low_quality") == "yes" and rng.random() < 0.4
     crf = int(rng.integers(30, 40) if poor else rng.integers(16, 30))
     options = (("preset", str(rng.choice(_PRESETS))), ("crf", str(crf)))
     how = Encoding(options=options, gop=int(rng.integers(24, 120)))
     take = made.take
+    sent = delivery(len(take.frames), take.size, rng)
     scratch = path.with_name(f".{path.name}")
-    encode(
-        scratch.with_suffix(".mp4"), take.frames, take.size, list(range(len(take.frames) + 1)), take.fps, how
-    )
+    images = (sent.frame(take.frames[index]) for index in sent.shown)
+    encode(scratch.with_suffix(".mp4"), images, sent.size, list(sent.ticks), take.fps, how)
     scratch.replace(path)
+    return len(sent.shown)
 
 
 def _write(path: Path, files: Sequence[File]) -> None:
