@@ -38,7 +38,12 @@ def left_out(data: LabelledClips, label: int) -> npt.NDArray[np.float64]:
     for source in sorted(set(data.sources)):
         judged = sources == source
         trees = grow(
-            data.signals_NS[~judged], data.yes_NL[~judged, label : label + 1], TREES, drop_signal=0.25, seed=0
+            data.signals_NS[~judged],
+            data.yes_NL[~judged, label : label + 1],
+            sources[~judged].tolist(),
+            TREES,
+            drop_signal=0.25,
+            seed=0,
         )
         odds[judged] = trees(torch.from_numpy(data.signals_NS[judged]))[:, 0].double().numpy()
     return odds

@@ -110,13 +110,15 @@ def _plant(trained: Trained, data: LabelledClips, chosen: Recipe, device: torch.
     forest = grow(
         _told(data, learn, chosen),
         data.yes_NL[learn],
+        [data.sources[int(n)] for n in learn],
         chosen.model.trees,
         drop_signal=chosen.drop_signal,
         seed=chosen.seed,
         looks=chosen.model.looks,
     )
     trees = forest(torch.from_numpy(_told(data, val, chosen))).double().numpy()
-    share = share_of_trees(data.yes_NL[val], predict(trained.network, data, val, device), trees)
+    alone = predict(trained.network, data, val, device)
+    share = share_of_trees(data.yes_NL[val], alone, trees, [data.sources[int(n)] for n in val])
     forest.get_buffer("share").fill_(share)
     trained.network.forest = forest.to(device)
 

@@ -18,10 +18,13 @@ import numpy.typing as npt
 
 from filters.labels.metrics import Bools, Floats, log_loss
 
-__all__ = ["balanced_weights", "probabilities", "temperature"]
+__all__ = ["balanced_weights", "probabilities", "scale_and_offset", "temperature"]
 
 _RANGE: Final = (0.05, 20.0)
 _GOLDEN: Final = (5**0.5 - 1) / 2
+_STEPS: Final = 25
+_HELD: Final = 2.0
+"""answers' worth of belief that log-odds are right as they are"""
 
 
 def balanced_weights(yes_N: Bools) -> Floats:
@@ -62,6 +65,26 @@ def temperature(yes_N: Bools, odds_N: Floats) -> float:
             b = low + _GOLDEN * (high - low)
             loss_b = loss(b)
     return 2 / (low + high)
+
+
+def scale_and_offset(yes_N: Bools, odds_N: Floats) -> tuple[float, float]:
+    """Return a, b of the least log loss of a * odds + b, both classes weighing the same; 1, 0 of one class.
+
+    Newton's method on Platt's sigmoid (1999), drawn a little towards 1, 0; a is at least 0.1.
+    """
+    if yes_N.all() or not yes_N.any():
+        return 1.0, 0.0
+    weight = balanced_weights(yes_N)
+    told_N2 = np.stack([odds_N, np.ones_like(odds_N)], axis=1)
+    start = np.array([1.0, 0.0])
+    held, found = start.copy(), start.copy()
+    for _ in range(_STEPS):
+        p = np.exp(-np.logaddexp(0.0, -np.clip(told_N2 @ found, -30, 30)))
+        slope = told_N2.T @ (weight * (p - yes_N)) + _HELD * (found - held)
+        bend = (told_N2 * (weight * p * (1 - p))[:, None]).T @ told_N2 + _HELD * np.eye(2)
+        step = np.linalg.solve(bend, slope)
+        found = found - step * min(1.0, 1.0 / float(np.abs(step).max() + 1e-12))
+    return max(0.1, float(found[0])), float(found[1])
 
 
 def probabilities(odds_NL: Floats, temperatures: npt.ArrayLike) -> Floats:

@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from filters.labels.handovers import HANDOVERS, handover_numbers
 from filters.trace import BLOCKS, unpack
 
 __all__ = ["CHANGES", "LEAST_STEPS", "change_numbers", "levels_of"]
@@ -31,11 +32,13 @@ Numbers = npt.NDArray[np.float32]
 CHANGES: Final = (
     "trace_change", "trace_jump", "trace_jump_2", "trace_jump_4", "trace_jump_levels",
     "trace_spike", "trace_spikes", "trace_flash", "trace_flashes", "trace_light_range", "trace_light_jump",
+    "trace_flash_flat", "trace_beat",
     "trace_far", "trace_loop", "trace_return", "trace_reversal",
     "trace_scene", "trace_scene_like", "trace_parts",
     "trace_still", "trace_stops", "trace_pace", "trace_unsteady",
     "trace_pop", "trace_pops", "trace_fixed", "trace_uneven", "trace_edge",
     "trace_mirror", "trace_flip", "trace_symmetry", "trace_seam_x", "trace_seam_y", "trace_seam",
+    *HANDOVERS,
 )  # fmt: skip
 """in the order of `change_numbers`; they are made of the column `trace`"""
 LEAST_STEPS: Final = 10
@@ -77,11 +80,13 @@ def _numbers(levels_TB: Levels) -> Sequence[float]:
         *_jumps(change_T, usual),
         *_undone(levels_TB, usual),
         *_light(levels_TB.mean(1)),
+        *_flashes(levels_TB),
         *_repeats(levels_TB),
         *_scenes(levels_TB),
         *_pace(change_T, usual),
         *_local(levels_TB, steps_TB),
         *_layout(levels_TB),
+        *handover_numbers(levels_TB),
     )
 
 
@@ -113,6 +118,27 @@ def _light(luma_T: Levels) -> Sequence[float]:
         float(np.ptp(luma_T)),
         float(np.abs(np.diff(luma_T)).max()),
     )
+
+
+def _flashes(levels_TB: Levels) -> Sequence[float]:
+    """Whether a flash is laid over the picture or lights it, and whether flashes and jumps keep a beat.
+
+    The picture's contrast in the step whose mean luma stands out most, against its neighbours': more where a
+    lamp lights the scene, less where white covers it. The largest correlation of the changes with themselves
+    a quarter of a second to 1.5 s later.
+    """
+    luma_T, contrast_T = levels_TB.mean(1), levels_TB.std(1) + 1
+    detour_T = np.abs(luma_T[1:-1] - (luma_T[:-2] + luma_T[2:]) / 2)
+    at = int(detour_T.argmax()) + 1
+    flat = float(np.log(2 * contrast_T[at] / (contrast_T[at - 1] + contrast_T[at + 1])))
+    change_T = np.sqrt(np.abs(np.diff(levels_TB, axis=0)).mean(1))
+    change_T -= change_T.mean()
+    size = float(change_T @ change_T) + _QUIET
+    lags = range(2, min(12, len(change_T) // 2) + 1)
+    beat = max(
+        float(change_T[lag:] @ change_T[:-lag]) * len(change_T) / (len(change_T) - lag) for lag in lags
+    )
+    return flat * min(1.0, float(detour_T.max()) / 6), beat / size
 
 
 def _repeats(levels_TB: Levels) -> Sequence[float]:

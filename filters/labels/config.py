@@ -116,7 +116,7 @@ _NANO: Final[Mapping[str, Any]] = {
         "size": "nano", "frames": 6, "width": 96, "queries": 8, "layers": 2, "heads": 4, "looks": 1,
         "trees": 200, "signals": list(SIGNALS),
     },
-    "batch": 8, "learning_rate": 1.5e-3, "epochs": 10, "signal_epochs": 8,
+    "batch": 8, "learning_rate": 1.5e-3, "epochs": 6, "signal_epochs": 8,
 }  # fmt: skip
 _LARGE: Final[dict[str, Any]] = {"learning_rate": 1e-4, "epochs": 5, "patience": 2, "augment": False}
 _PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {

@@ -38,6 +38,8 @@ def sights(frames_BTCHW: Tensor, present_BT: Tensor, looks: int) -> Tensor:
     luma, color = luma_BTHW[:, looks:], color_BTHW[:, looks:]
     found = [*_plain(luma, color, present), *_lines(luma, present), *_layout(luma, color, present)]
     found += [*_staying(luma, present), *_changing(luma, present), *_symmetry(luma, present)]
+    found += [*_seams(luma, present), *_corners(luma, present), *_borders(luma, present)]
+    found += [*_patches(luma, color, present), *_paint(pictures[:, looks:], luma, present)]
     for number in range(looks):
         found += _detail(luma_BTHW[:, number], color_BTHW[:, number])
     return torch.stack(found, dim=1)
@@ -126,7 +128,7 @@ def _changing(luma: Tensor, present: Tensor) -> Sequence[Tensor]:
         if change.shape[1]
         else change.new_zeros(*both.shape, 3, 5)
     )
-    tones = torch.stack([_share((luma // 16) == tone) for tone in range(16)], dim=2)
+    tones = _tones(luma, 16)
     turned = (tones[:, 1:] - tones[:, :-1]).abs().sum(2)
 
     def largest(values_BT: Tensor) -> Tensor:
@@ -161,6 +163,123 @@ def _symmetry(luma: Tensor, present: Tensor) -> Sequence[Tensor]:
         (rest[..., :high, :], rest[..., -high:, :]),
     ]
     return [mean((one * two).mean((2, 3)) / spread) for one, two in pairs]
+
+
+def _seams(luma: Tensor, present: Tensor) -> Sequence[Tensor]:
+    """Straight seams of a quarter, a half and nearly all of the picture's height or width.
+
+    The strongest in a usual picture, and the strongest that stays in all of them. What moves, noise, and what
+    is soft on both sides of a line make none.
+    """
+    mean, found = _over(present), []
+    for steps, axis in zip(_steps(luma), (2, 3), strict=True):
+        sharp = (steps - _beside(steps, axis)).clamp(0, 30)
+        stays = torch.where(present[..., None, None] > 0, sharp, 30.0).amin(1, keepdim=True)
+        for share in (4, 2, 1):
+            long = round(0.9 * luma.shape[axis]) if share == 1 else luma.shape[axis] // share
+            found.append(mean(_means(sharp, axis, long).amax((2, 3))))
+            found.append(_means(stays, axis, long).amax((1, 2, 3)))
+    return found
+
+
+def _means(values: Tensor, axis: int, long: int) -> Tensor:
+    """Return the means of so many values in a row along `axis`."""
+    sums = functional.pad(values.cumsum(axis), (1, 0) if axis == 3 else (0, 0, 1, 0))
+    count = sums.shape[axis] - long
+    made: Tensor = (sums.narrow(axis, long, count) - sums.narrow(axis, 0, count)) / long
+    return made
+
+
+def _tones(luma: Tensor, width: int) -> Tensor:
+    """Return the share of each picture's pixels in each tone of so many levels, (B, T, tones)."""
+    count = 256 // width
+    tone = (luma * (1 / width)).clamp(0, count - 1).long().flatten(2)
+    shares = torch.zeros(*tone.shape[:2], count, dtype=luma.dtype, device=luma.device)
+    return shares.scatter_add_(2, tone, torch.full_like(tone, 1, dtype=luma.dtype)) / tone.shape[2]
+
+
+def _beside(steps: Tensor, axis: int) -> Tensor:
+    """Return the mean of what lies two pixels to both sides across a line that runs along `axis`."""
+    across = 5 - axis
+    around = functional.pad(steps, (2, 2, 0, 0) if across == 3 else (0, 0, 2, 2), mode="replicate")
+    size = steps.shape[across]
+    made: Tensor = (around.narrow(across, 0, size) + around.narrow(across, 4, size)) / 2
+    return made
+
+
+def _borders(luma: Tensor, present: Tensor) -> Sequence[Tensor]:
+    """Detail of the outer sixths at both sides, and above and below, against the middle's: the larger one."""
+    mean, edges = _over(present), _edges(luma)
+    high, wide = edges.shape[2] // 6, edges.shape[3] // 6
+
+    def detail(part: Tensor) -> Tensor:
+        return part.mean((2, 3)).clamp(min=0.3).log()
+
+    middle = detail(edges[:, :, 2 * high : -2 * high, 2 * wide : -2 * wide])
+    sides = torch.maximum(detail(edges[..., :wide]), detail(edges[..., -wide:]))
+    bands = torch.maximum(detail(edges[:, :, :high]), detail(edges[:, :, -high:]))
+    return [mean(sides - middle), mean(bands - middle)]
+
+
+def _patches(luma: Tensor, color: Tensor, present: Tensor) -> Sequence[Tensor]:
+    """Flat areas of strong colour or white, and the hardest edges: how much in the zone with most of it."""
+    mean, edges = _over(present), _edges(luma)
+    flat = edges < 4
+    within = color[..., :-1, :-1], luma[..., :-1, :-1]
+    found = []
+    for held in (flat & (within[0] > 100), flat & (within[1] > 225), edges > 90):
+        zones = functional.adaptive_avg_pool2d(held.float(), (4, 6)).flatten(2)
+        found += [mean(zones.amax(2)), mean(zones.amax(2) - zones.median(2).values)]
+        least = torch.where(present[..., None] > 0, zones, 1.0).amin(1)
+        found.append(least.amax(1) - least.median(1).values)
+    return found
+
+
+def _corners(luma: Tensor, present: Tensor) -> Sequence[Tensor]:
+    """The sharpest right angle of two straight seams, a fifth of the height long each: frames and plates.
+
+    In a usual picture, and of what stays in all pictures.
+    """
+    mean, long = _over(present), luma.shape[2] // 5
+    upright, level = (
+        (steps - _beside(steps, axis)).clamp(0, 30) for steps, axis in zip(_steps(luma), (2, 3), strict=True)
+    )
+    there = present[..., None, None] > 0
+    found = []
+    for one, two, average in (
+        (upright, level, mean),
+        (
+            torch.where(there, upright, 30.0).amin(1, keepdim=True),
+            torch.where(there, level, 30.0).amin(1, keepdim=True),
+            lambda values_B1: values_B1[:, 0],
+        ),
+    ):
+        down, right = _means(one, 2, long), _means(two, 3, long)
+        rows, columns = one.shape[2] - 2 * long, two.shape[3] - 2 * long
+        best = torch.zeros_like(down[:, :, 0, 0])
+        for below in (0, long):
+            for beside in (0, long):
+                arm = down[:, :, below : below + rows, long : long + columns]
+                other = right[:, :, long : long + rows, beside : beside + columns]
+                best = torch.maximum(best, torch.minimum(arm, other).amax((2, 3)))
+        found.append(average(best))
+    return found
+
+
+def _paint(pictures: Tensor, luma: Tensor, present: Tensor) -> Sequence[Tensor]:
+    """How few tones a picture has, and how far its colours follow from its luma: posters, duotones, sepia."""
+    mean = _over(present)
+    share = _tones(luma, 8)
+    found = [mean(-(share * (share + 1e-6).log()).sum(2)), mean(share.topk(4, dim=2).values.sum(2))]
+    rest = luma - luma.mean((2, 3), keepdim=True)
+    spread = (rest * rest).mean((2, 3)) + 4
+    for channel in (0, 2):
+        chroma = pictures[:, :, channel] - luma
+        off = chroma - chroma.mean((2, 3), keepdim=True)
+        both = (off * rest).mean((2, 3))
+        found.append(mean(both * both / (spread * ((off * off).mean((2, 3)) + 4))))
+        found.append(mean(both / spread))
+    return found
 
 
 def _detail(luma_BHW: Tensor, color_BHW: Tensor) -> Sequence[Tensor]:

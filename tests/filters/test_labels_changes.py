@@ -128,3 +128,51 @@ def test_signals_are_made_of_the_column_trace_and_others_are_read() -> None:
     )
     assert found[0].tolist() == [told(scene())["trace_jump"], 0.5]
     assert np.isnan(found[1]).all()
+
+
+def joined(how: str) -> Levels:
+    """Return one scene that gives way to another in the middle."""
+    one, two = (film[:1] + 0.2 * (film - film[:1]) for film in (scene(5), scene(6)))
+    x = np.tile(np.arange(BLOCKS), BLOCKS)
+    at = np.arange(STEPS)[:, None] - STEPS / 2
+    match how:
+        case "cut":
+            share = np.repeat(at >= 0, BLOCKS * BLOCKS, axis=1)
+        case "dissolve":
+            share = np.repeat(np.clip(at / 8 + 0.5, 0, 1), BLOCKS * BLOCKS, axis=1)
+        case _:
+            share = np.clip(at + BLOCKS / 2 - x, 0, 1)
+    mixed: Levels = (1 - share) * one + share * two
+    return mixed
+
+
+def test_a_wipe_travels_and_a_cut_does_not(plain: dict[str, float]) -> None:
+    wipe, cut = told(joined("wipe")), told(joined("cut"))
+    assert wipe["trace_travel_x"] > 0.5
+    assert cut["trace_travel_x"] < 0.2
+    assert wipe["trace_travel_y"] < 0.2
+    assert cut["trace_once"] > plain["trace_once"]
+
+
+def test_a_dissolve_is_a_mixture_and_a_cut_a_step(plain: dict[str, float]) -> None:
+    dissolve, cut = told(joined("dissolve")), told(joined("cut"))
+    assert dissolve["trace_unmixed"] < plain["trace_unmixed"]
+    assert cut["trace_mix_step"] > 0.7
+    assert dissolve["trace_mix_step"] < 0.5
+    assert dissolve["trace_mix_between"] > cut["trace_mix_between"]
+
+
+def test_a_lamp_lights_and_a_laid_over_flash_covers() -> None:
+    lit, covered = scene(7), scene(7)
+    lit[20] = np.clip(1.5 * lit[20], 0, 255)
+    covered[20] = 0.2 * covered[20] + 0.8 * 255
+    assert told(lit)["trace_flash_flat"] > 0.1
+    assert told(covered)["trace_flash_flat"] < -0.3
+
+
+def test_flashes_on_a_beat_keep_it() -> None:
+    beaten, stray = scene(8), scene(8)
+    for film, steps in ((beaten, range(3, STEPS, 5)), (stray, (4, 7, 15, 21, 23, 32))):
+        for step in steps:
+            film[step] = 0.5 * film[step] + 0.5 * 255
+    assert told(beaten)["trace_beat"] > told(stray)["trace_beat"] + 0.15

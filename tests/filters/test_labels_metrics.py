@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from filters.labels.calibration import balanced_weights, probabilities, temperature
+from filters.labels.calibration import balanced_weights, probabilities, scale_and_offset, temperature
 from filters.labels.metrics import average_precision, calibration_error, counts, intervals, log_loss, score
 
 YES = np.array([True, True, False, True, False, False])
@@ -113,3 +113,19 @@ def test_balanced_weights_let_both_classes_count_the_same() -> None:
     weight = balanced_weights(yes)
     assert weight[yes].sum() == pytest.approx(weight[~yes].sum())
     assert weight.mean() == pytest.approx(1)
+
+
+def test_scale_and_offset_put_log_odds_right() -> None:
+    rng = np.random.default_rng(11)
+    right = rng.normal(0, 2, 6000)
+    yes = rng.random(6000) < 1 / (1 + np.exp(-right))
+    scale, offset = scale_and_offset(yes, 2.5 * right - 3.0)
+    assert scale == pytest.approx(0.4, abs=0.05)
+    assert offset == pytest.approx(1.2, abs=0.15)
+    assert scale_and_offset(np.array([True, True]), np.array([1.0, 2.0])) == (1.0, 0.0)
+
+
+def test_one_answer_of_a_kind_moves_an_offset_no_further_than_belief_allows() -> None:
+    scale, offset = scale_and_offset(np.array([True, False]), np.array([-40.0, 40.0]))
+    assert scale == 0.1
+    assert abs(offset) < 5

@@ -9,11 +9,16 @@ torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 
 from filters.labels.sights import (  # noqa: E402
+    _borders,
     _changing,
+    _corners,
     _detail,
     _layout,
     _lines,
+    _paint,
+    _patches,
     _plain,
+    _seams,
     _staying,
     _symmetry,
     sights,
@@ -111,3 +116,72 @@ def test_a_close_look_tells_blur_and_blocks() -> None:
     color = torch.zeros_like(sharp)
     assert _detail(sharp, color)[0] > 5 * _detail(soft, color)[0]
     assert _detail(blocks, color)[9] > 5 * _detail(sharp, color)[9]
+
+
+def test_seams_are_straight_long_and_stay() -> None:
+    """In pairs of (a usual picture's, all pictures') by length: upright ones first, then level ones."""
+    film = 0.2 * scene(3)
+    told = torch.stack(list(_seams(film, there())), dim=1)[0]
+    film[:, :, 8:24, 40:] += 90
+    short = torch.stack(list(_seams(film, there())), dim=1)[0]
+    assert (short[:2] > told[:2] + 15).all(), "a quarter of the height"
+    assert (short[4:6] < told[4:6] + 12).all(), "and not all of it"
+    film[:, :, :, 40:] += 90
+    long = torch.stack(list(_seams(film, there())), dim=1)[0]
+    assert (long[:6] > 15).all()
+    moving = 0.2 * scene(3)
+    for number in range(4):
+        moving[:, number, :, 20 + 9 * number :] += 90
+    gone = torch.stack(list(_seams(moving, there())), dim=1)[0]
+    assert (gone[[0, 2, 4]] > 15).all()
+    assert (gone[[1, 3, 5]] < 10).all(), "it stays nowhere"
+
+
+def test_a_soft_border_lies_on_both_sides() -> None:
+    film = scene(4) + 40 * torch.rand(1, 4, HIGH, WIDE, generator=torch.Generator().manual_seed(4))
+    plain = torch.stack(list(_borders(film, there())), dim=1)[0]
+    one, both = film.clone(), film.clone()
+    for some, sides in ((one, (slice(0, 16),)), (both, (slice(0, 16), slice(-16, None)))):
+        for side in sides:
+            some[..., side] = 100
+    assert _borders(one, there())[0] > plain[0] - 0.3
+    assert _borders(both, there())[0] < plain[0] - 1
+    assert _borders(both, there())[1] > plain[1] - 0.6
+
+
+def test_a_patch_of_strong_color_is_found_in_its_zone() -> None:
+    film, color = scene(5), torch.zeros(1, 4, HIGH, WIDE)
+    before = _patches(film, color, there())
+    film[..., 12:24, 26:40], color[..., 12:24, 26:40] = 120, 200
+    after = _patches(film, color, there())
+    assert after[0] > before[0] + 0.5
+    assert after[1] > before[1] + 0.5
+
+
+def test_posters_have_few_tones_and_duotones_colors_that_follow_luma() -> None:
+    film = scene(6)
+    picture = film[:, :, None].repeat(1, 1, 3, 1, 1)
+    natural = torch.stack(list(_paint(picture, film, there())), dim=1)[0]
+    few = film // 64 * 64 + 32
+    poster = torch.stack(list(_paint(few[:, :, None].repeat(1, 1, 3, 1, 1), few, there())), dim=1)[0]
+    assert poster[0] < natural[0] - 0.5
+    assert poster[1] > natural[1] + 0.2
+    toned = picture.clone()
+    toned[:, :, 0] = film * 1.3 - 30
+    red = torch.stack(list(_paint(toned, film, there())), dim=1)[0]
+    assert natural[2] < 0.05
+    assert red[2] > 0.8
+    assert red[3] > 0.2
+
+
+def test_a_frame_in_the_picture_has_corners_and_a_line_has_none() -> None:
+    film = 0.2 * scene(7)
+    plain = _corners(film, there())
+    lined, framed, once = film.clone(), film.clone(), film.clone()
+    lined[..., 30:] += 90
+    framed[..., 12:30, 30:60] += 90
+    once[:, 1, 12:30, 30:60] += 90
+    assert _corners(lined, there())[0] < plain[0] + 5
+    assert _corners(framed, there())[0] > plain[0] + 12
+    assert _corners(framed, there())[1] > plain[1] + 12
+    assert _corners(once, there())[1] < plain[1] + 1

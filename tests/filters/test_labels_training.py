@@ -175,7 +175,9 @@ def checkpoint(folder: Path, seed: int = 3) -> Path:
     network.signal_tokens.get_buffer("edges").copy_(torch.from_numpy(edges))
     rng = np.random.default_rng(1)
     some, yes = rng.random((40, len(SIGNALS)), np.float32), rng.integers(0, 2, (40, len(LABELS)))
-    network.forest = grow(some, yes.astype(np.float32), model.trees, drop_signal=0.2, seed=0)
+    network.forest = grow(
+        some, yes.astype(np.float32), [str(n) for n in range(len(some))], model.trees, drop_signal=0.2, seed=0
+    )
     temperatures = {label: 1.0 + n / 10 for n, label in enumerate(LABELS)}
     write_checkpoint(
         folder, network, model, temperatures=temperatures, feature_width=None, seed=7, labels_sha256="ab"
