@@ -117,8 +117,7 @@ def _plant(trained: Trained, data: LabelledClips, chosen: Recipe, device: torch.
         looks=chosen.model.looks,
     )
     trees = forest(torch.from_numpy(_told(data, val, chosen))).double().numpy()
-    alone = predict(trained.network, data, val, device)
-    share = share_of_trees(data.yes_NL[val], alone, trees, [data.sources[int(n)] for n in val])
+    share = share_of_trees(data.yes_NL[val], predict(trained.network, data, val, device), trees)
     forest.get_buffer("share").fill_(share)
     trained.network.forest = forest.to(device)
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from filters.boosting import fit
 from filters.labels.calibration import balanced_weights, scale_and_offset
+from filters.labels.metrics import log_loss
 from filters.labels.sights import sights
 
 __all__ = ["SignalForest", "grow", "share_of_trees"]
@@ -131,37 +132,22 @@ def _grown(
 
 
 def share_of_trees(
-    yes_NL: npt.NDArray[np.float32],
-    network_NL: npt.NDArray[np.float64],
-    trees_NL: npt.NDArray[np.float64],
-    sources: Sequence[str],
+    yes_NL: npt.NDArray[np.float32], network_NL: npt.NDArray[np.float64], trees_NL: npt.NDArray[np.float64]
 ) -> float:
-    """Return the weight of the trees' log-odds, in twentieths: the nearest to one half that is good enough.
+    """Return the weight of the trees' log-odds, in twentieths, at which the mean of the two is best.
 
-    Good enough is what is not worse than the best by more than one standard error over the sources (Breiman
-    and others' rule, 1984), by the log loss, mean over the labels, both classes weighing the same. Few
-    sources cannot tell shares apart that are near each other, and of other footage than theirs they say
-    nothing: two judges of about the same worth are better heard both.
+    By the log loss, mean over the labels, both classes weighing the same.
     """
-    source_N = np.unique(np.asarray(sources), return_inverse=True)[1]
 
-    def by_source(share: float) -> npt.NDArray[np.float64]:
+    def loss(share: float) -> float:
         odds_NL = (1 - share) * network_NL + share * trees_NL
-        lost = np.zeros(len(yes_NL))
+        losses = []
         for answers, odds in zip(yes_NL.T, odds_NL.T, strict=True):
             known = ~np.isnan(answers)
             yes = answers[known] == 1
-            if yes.any() and not yes.all():
-                weight = balanced_weights(yes)
-                lost[known] += weight / weight.sum() * np.logaddexp(0, np.where(yes, -1, 1) * odds[known])
-        return np.asarray(np.bincount(source_N, lost), np.float64)
+            found = log_loss(yes, odds[known], balanced_weights(yes))
+            if found is not None:
+                losses.append(found)
+        return float(np.mean(losses))
 
-    losses = {n / 20: by_source(n / 20) for n in range(21)}
-    best = losses[min(losses, key=lambda share: float(losses[share].sum()))]
-
-    def worse(share: float) -> float:
-        """Return by how many standard errors a share is worse than the best one."""
-        apart = losses[share] - best
-        return float(apart.sum()) / (float(apart.std() * np.sqrt(len(apart))) + 1e-12)
-
-    return min((share for share in losses if worse(share) <= 1), key=lambda share: abs(share - 0.5))
+    return min((n / 20 for n in range(21)), key=loss)
