@@ -15,20 +15,33 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from filters.neighbours import NO_KEY, colliding, window_waves
+from filters.neighbours import Index, colliding, indexed
+from filters.waves import NO_KEY, packed_signs
 
-__all__ = ["NO_MORE", "Keys", "Place", "going_on", "key_bits", "meet", "no_keys", "runs"]
+__all__ = [
+    "MORE_BITS",
+    "NO_MORE",
+    "Crowd",
+    "Keys",
+    "Place",
+    "gathered",
+    "going_on",
+    "key_bits",
+    "meet",
+    "runs",
+]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Place: TypeAlias = tuple[Ints, Ints]
 """clips and steps of them"""
 
-_MORE_BITS: Final = 6
+MORE_BITS: Final = 6
 NO_MORE: Final = 255
 """of a picture of which it isn't known how it goes on"""
 _CROWD: Final = 16
 """clips with one key, above which it isn't enough"""
 _LONG: Final = 1 << 17
+_SLOTS: Final = np.uint32(1 << 22)
 _SPREAD: Final = (np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B))
 """odd numbers, by whose products the keys of crowds are spread (Knuth, TAOCP 3, 6.4)"""
 
@@ -42,6 +55,16 @@ class Keys(NamedTuple):
     step: npt.NDArray[np.int16]
 
 
+class Crowd(NamedTuple):
+    """Pictures among which others are looked up."""
+
+    clip: npt.NDArray[np.int32]
+    step: npt.NDArray[np.int16]
+    keys: Index
+    crowds: npt.NDArray[np.uint32]
+    """keys that stand in many clips, in order"""
+
+
 def key_bits(bits: int, clips: int) -> int:
     """Return how long a run's keys are: past a quarter million clips a bit more for each fourfold.
 
@@ -51,25 +74,19 @@ def key_bits(bits: int, clips: int) -> int:
 
 
 def going_on(
-    blocks_N64: npt.NDArray[np.uint8], clip_N: npt.NDArray[np.int32], window: int, rows: int
+    waves_NKB: npt.NDArray[np.float32], clip_N: npt.NDArray[np.int32], rows: int
 ) -> npt.NDArray[np.uint8]:
-    """Return the signs of what changes in a window from each picture to that so many rows on, of one clip."""
-    more = np.full(len(clip_N), NO_MORE, np.uint8)
-    waves = window_waves(blocks_N64, window, _MORE_BITS)
+    """Return (N, K) signs of what changes in waves from each picture to that so many rows on, of one clip."""
+    more = np.full(waves_NKB.shape[:2], NO_MORE, np.uint8)
     same = clip_N[rows:] == clip_N[:-rows]
-    signs = np.packbits(waves[rows:] > waves[:-rows], axis=1, bitorder="little")[:, 0]
-    more[: len(signs)][same] = signs[same]
+    signs = packed_signs(waves_NKB[rows:, :, :MORE_BITS] - waves_NKB[:-rows, :, :MORE_BITS], MORE_BITS)
+    more[: len(same)][same] = signs[same]
     return more
-
-
-def no_keys() -> Keys:
-    """Return keys of no picture."""
-    return Keys(np.empty(0, np.uint32), np.empty(0, np.uint8), np.empty(0, np.int32), np.empty(0, np.int16))
 
 
 def runs(keys: Keys) -> Keys:
     """Return the pictures that have a key, of a run of equal ones in a clip the first."""
-    fresh = _fresh(keys, keys.more[1:] != keys.more[:-1])
+    fresh = np.flatnonzero(_fresh(keys, keys.more[1:] != keys.more[:-1]))
     return Keys(keys.keys[fresh], keys.more[fresh], keys.clip[fresh], keys.step[fresh])
 
 
@@ -80,38 +97,37 @@ def _fresh(keys: Keys, otherwise: npt.NDArray[np.bool_] | bool) -> npt.NDArray[n
     return fresh
 
 
-def meet(base: Keys, query: Keys, bucket: int, *, symmetric: bool) -> Iterator[tuple[Place, Place]]:
-    """Yield two times (clips, steps): pictures of different clips that have equal keys."""
-    crowds = _crowds(base)
-    none_base, none_query = (np.full(len(keys.keys), NO_KEY) for keys in (base, query))
-    clip = np.concatenate((base.clip, query.clip))
-    step = np.concatenate((base.step, query.step))
-    found = colliding(
-        np.concatenate((_parted(base, crowds), none_query)),
-        np.concatenate((none_base, _parted(query, crowds))),
-        clip,
-        bucket,
-        symmetric=symmetric,
-    )
-    for one, two in found:
+def gathered(base: Keys) -> Crowd:
+    """Return pictures so that others can be looked up among them."""
+    ordered = np.sort(base.keys[_fresh(base, otherwise=False)])
+    crowds = np.unique(ordered[_CROWD:][ordered[_CROWD:] == ordered[:-_CROWD]])
+    return Crowd(base.clip, base.step, indexed(_parted(base, crowds), base.clip), crowds)
+
+
+def meet(base: Crowd, query: Keys, bucket: int, *, symmetric: bool) -> Iterator[tuple[Place, Place]]:
+    """Yield two times (clips, steps): pictures of different clips that have equal keys.
+
+    Where keys are `symmetric`, the better clip is that of the base.
+    """
+    for one, two in colliding(base.keys, indexed(_parted(query, base.crowds), query.clip), bucket):
+        clips = base.clip[one], query.clip[two]
+        keep = np.flatnonzero(clips[0] < clips[1] if symmetric else clips[0] != clips[1])
         yield (
-            (clip[one].astype(np.int64), step[one].astype(np.int64)),
-            (clip[two].astype(np.int64), step[two].astype(np.int64)),
+            (clips[0][keep].astype(np.int64), base.step[one[keep]].astype(np.int64)),
+            (clips[1][keep].astype(np.int64), query.step[two[keep]].astype(np.int64)),
         )
-
-
-def _crowds(keys: Keys) -> npt.NDArray[np.uint32]:
-    """Return the keys that stand in a crowd, in order."""
-    ordered = np.sort(keys.keys[_fresh(keys, otherwise=False)])
-    return np.unique(ordered[_CROWD:][ordered[_CROWD:] == ordered[:-_CROWD]])
 
 
 def _parted(keys: Keys, crowds: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     """Return the keys; those of crowds together with how each goes on."""
     if not len(crowds):
         return keys.keys
-    at = np.minimum(np.searchsorted(crowds, keys.keys), len(crowds) - 1)
-    crowded = np.flatnonzero(crowds[at] == keys.keys)
+    # Most keys stand in no crowd, and a table of a part of their bits says so at once.
+    likely = np.zeros(_SLOTS, bool)
+    likely[crowds % _SLOTS] = True
+    crowded = np.flatnonzero(likely[keys.keys % _SLOTS])
+    at = np.minimum(np.searchsorted(crowds, keys.keys[crowded]), len(crowds) - 1)
+    crowded = crowded[crowds[at] == keys.keys[crowded]]
     parted = keys.keys.copy()
     more = keys.more[crowded]
     # Two that fall together by chance are compared in vain, no more.

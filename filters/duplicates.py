@@ -2,12 +2,11 @@
 
 Of clips in which something changes, candidates come from their traces (`filters.moments`) and from their
 portraits (`filters.framings`), and each pair is verified by what changes in both at one offset in time
-(`filters.lockstep`). Of pictures, and of clips in
-which nothing changes, the hashes of samples give candidates (`filters.neighbours`) and decide
-(`filters.alignment`). Clips are grouped about the one that is kept: every member is verified against it, so
-groups don't chain. From best to worst (larger picture, longer, higher bit rate, lowest id) a clip joins the
-best kept clip that it is a copy of, or is kept itself. The result depends on the set of clips alone, not on
-their order.
+(`filters.lockstep`). Of pictures, and of clips in which nothing changes, the hashes of samples give
+candidates (`filters.neighbours`) and decide (`filters.alignment`). Clips are grouped about the one that is
+kept: every member is verified against it, so groups don't chain. From best to worst (larger picture, longer,
+higher bit rate, lowest id) a clip joins that one of the kept clips that it agrees with best, or is kept
+itself. The result depends on the set of clips alone, not on their order.
 
 Not found: pictures turned or framed, cut by more than an eighth of a side, or cut where only small things
 move. Wrongly found: motion that repeats exactly before a fixed camera (loops); colours are not looked at.
@@ -17,7 +16,7 @@ Clips of one set in which nothing moves are copies to this, as they are to the e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,7 @@ from filters.alignment import Candidates, copies
 from filters.framings import near_framings
 from filters.lockstep import Bounds, in_lockstep
 from filters.moments import near_moments
-from filters.neighbours import Samples, near_samples
+from filters.neighbours import Samples, merged, near_samples
 from filters.phash import BLOCK_BYTES, HASH_BYTES, VIEWS
 from filters.traces import Traces
 from shards.schemas import column
@@ -46,6 +45,10 @@ PROVIDES: Final = pa.schema(
         column("dup_keep", pa.bool_(), doc="true of the clip kept of a group, and of a clip by itself"),
     ]
 )
+
+
+Links: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
+"""pairs (pairs, 2) of ranks of copies, and how well each agrees"""
 
 
 class DuplicatesOptions(Options):
@@ -86,32 +89,31 @@ def group_duplicates(clips: pa.Table, options: DuplicatesOptions) -> pa.Table:
     traces = Traces(clips["trace"], order)
     still = traces.changes() <= options.still_levels
     links = [*_moving(traces, options), *_still(clips, order, still, options)]
-    keeper = assign(len(order), np.concatenate(links) if links else np.empty((0, 2), np.int64))
+    pairs, agreed = (np.concatenate(part) for part in zip(*links, strict=True))
+    keeper = assign(len(order), pairs, agreed)
     return _columns(clips, order, keeper)
 
 
-def _moving(traces: Traces, options: DuplicatesOptions) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield pairs of ranks of clips that change alike."""
+def _moving(traces: Traces, options: DuplicatesOptions) -> Iterator[Links]:
+    """Yield links of clips that change alike."""
     bounds = Bounds(
         min_agreement=options.min_agreement,
         min_crop_agreement=options.min_crop_agreement,
         min_picture=options.min_picture,
         min_overlap=options.min_overlap,
     )
-    for mirrored in (False, True):
-        codes = (
-            near_moments(
-                traces,
-                mirrored,
-                min_like=options.min_like,
-                min_hint=options.min_hint,
-                min_overlap=options.min_overlap,
-                bucket=options.bucket,
-            ),
-            near_framings(traces, mirrored, min_framed=options.min_framed, bucket=options.bucket),
-        )
-        pairs = np.stack(np.divmod(np.unique(np.concatenate(codes)), max(1, len(traces))), axis=1)
-        yield pairs[in_lockstep(traces, pairs, mirrored, bounds)]
+    by_moments = near_moments(
+        traces,
+        min_like=options.min_like,
+        min_hint=options.min_hint,
+        min_overlap=options.min_overlap,
+        bucket=options.bucket,
+    )
+    by_framings = near_framings(traces, min_framed=options.min_framed, bucket=options.bucket)
+    for mirrored, codes in zip((False, True), zip(by_moments, by_framings, strict=True), strict=True):
+        pairs = np.stack(np.divmod(merged(codes), max(1, len(traces))), axis=1)
+        agreed = in_lockstep(traces, pairs, mirrored, bounds)
+        yield pairs[agreed > 0], agreed[agreed > 0]
 
 
 def _still(
@@ -119,8 +121,8 @@ def _still(
     order: npt.NDArray[np.int64],
     still: npt.NDArray[np.bool_],
     options: DuplicatesOptions,
-) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield pairs of ranks of clips, of those in which nothing changes, that look alike."""
+) -> Iterator[Links]:
+    """Yield links of clips, of those in which nothing changes, that look alike."""
     rank = np.flatnonzero(still)
     samples, first = samples_of(clips, order[rank])
     for view, mirrored, pairs in near_samples(samples, max_bits=options.near_bits, bucket=options.bucket):
@@ -131,7 +133,7 @@ def _still(
             max_bits=options.still_bits,
             min_overlap=options.min_overlap,
         )
-        yield rank[pairs[same]]
+        yield rank[pairs[same]], np.ones(np.count_nonzero(same))
 
 
 def ranked(clips: pa.Table) -> npt.NDArray[np.int64]:
@@ -186,15 +188,18 @@ def _flat(
     return data, np.asarray(values.is_valid()), np.asarray(counts).astype(np.int64)
 
 
-def assign(clips: int, links_P2: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def assign(
+    clips: int, links_P2: npt.NDArray[np.int64], agreed_P: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
     """Return the kept clip of each of `clips`, ranked from best to worst; itself where it is kept.
 
-    In rank order a clip joins the best kept clip that it is linked with, or is kept.
+    In rank order a clip joins, of the better kept clips that it is linked with, the one that it agrees with
+    best, or is kept.
     """
     low, high = links_P2.min(1, initial=clips), links_P2.max(1, initial=0)
     keeper = np.arange(clips)
-    # By the worse clip, then by the better: when a clip's turn comes, all better ones are settled.
-    for place in np.lexsort((low, high)).tolist():
+    # By the worse clip: when its turn comes, all better ones are settled.
+    for place in np.lexsort((low, -agreed_P, high)).tolist():
         better, worse = int(low[place]), int(high[place])
         if keeper[worse] == worse and keeper[better] == better:
             keeper[worse] = better

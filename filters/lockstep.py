@@ -8,6 +8,10 @@ A cropped copy changes alike at the same offset, but less so. There the portrait
 other's (`filters.crops`): a window must fit clearly better than the whole does, and then what changes in it
 must agree, less strictly. Two moments before a fixed camera don't look like crops of each other.
 
+One large thing that changes alike in two recordings, a window that pops up on the screens of two desktops,
+must not decide alone: what changes must also agree where no block counts for more than one that changes by
+a level.
+
 Products of codes are whole numbers that float32 holds: the result doesn't depend on the order of sums.
 Cost: 0.4 ms a pair of clips of five seconds, 2 to 5 ms where a window is looked for: closely, only where what
 changes through a rough one agrees.
@@ -15,7 +19,6 @@ changes through a rough one agrees.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
@@ -24,17 +27,20 @@ import numpy as np
 import numpy.typing as npt
 
 from filters.crops import WHOLE, Crop, best_crop, crop_matrix
-from filters.neighbours import WINDOWS
+from filters.glance import promising
+from filters.laid import SIXTEENTHS, between_steps, levels, roots
 from filters.trace import BLOCKS, RATE, pack, unpack
 from filters.traces import Trace, Traces, mirrored
+from filters.waves import WINDOWS
 
-__all__ = ["Agreement", "Bounds", "agreement", "in_lockstep", "is_copy", "offsets"]
+__all__ = ["Agreement", "Bounds", "agreement", "copy_agreement", "in_lockstep", "offsets"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Levels: TypeAlias = npt.NDArray[np.float32]
 
-_SIXTEENTHS: Final = 16
+_EVERYWHERE: Final = 0.66
+"""agreement wanted where no block counts for more than one that changes by a level"""
 _PEAKS: Final = 2
 _HINT: Final = 0.3
 """correlation below which an offset isn't looked at through crops"""
@@ -45,7 +51,6 @@ _FORGIVEN: Final = 0.1
 """what the noise of compression takes of the correlation of changes of one level, and at most"""
 _NOISE: Final = 0.1
 """mean change of blocks, in levels, up to which nothing is said to change"""
-_FEW: Final = 3
 _FITTING: Final = 0.93
 """correlation of the portraits through a crop"""
 _BETTER: Final = 0.3
@@ -120,19 +125,24 @@ def _between(codes_T64: Levels, start: Ints, end: Ints) -> tuple[Floats, Floats]
     return total[end] - total[start], squares[end] - squares[start]
 
 
-def is_copy(one: Trace, two: Trace, bounds: Bounds) -> bool:
-    """Return whether one clip is a copy of the other; never where nothing changes."""
+def copy_agreement(one: Trace, two: Trace, bounds: Bounds) -> float:
+    """Return how well two clips agree, all blocks alike, if one is a copy of the other; 0 if it isn't.
+
+    Never where nothing changes.
+    """
     laid = agreement(one, two, bounds.min_overlap)
     changing = np.where(laid.levels > _NOISE, laid.correlation, 0.0)
-    peaks = _peaks(changing)
-    for at in peaks:
+    for at in _peaks(changing):
         a, b = _meeting(one, two, int(laid.offset[at]))
-        wanted = bounds.min_agreement + _more(a, one, two) - min(_FORGIVEN, _LOST / float(laid.levels[at]))
-        alike = max(float(laid.correlation[at]), _between_steps(a, b, _roots))
-        if alike >= wanted and _pictures(a, b) >= bounds.min_picture:
-            return True
-    # Most candidates are two clips by chance: no window is looked for where nothing changes alike.
-    return bool(peaks) and _crop_agrees(one, two, bounds)
+        forgiven = min(_FORGIVEN, _LOST / float(laid.levels[at]))
+        wanted = bounds.min_agreement + _more(a, one, two) - forgiven
+        found = between_steps(a, b, roots)
+        if max(float(laid.correlation[at]), found.alike) < wanted:
+            continue
+        everywhere = found.everywhere()
+        if everywhere >= _EVERYWHERE - forgiven and _pictures(a, b) >= bounds.min_picture:
+            return everywhere
+    return _crop_agreement(one, two, bounds)
 
 
 def _peaks(correlation: Floats) -> list[int]:
@@ -149,23 +159,6 @@ def _meeting(one: Trace, two: Trace, offset: int) -> tuple[Levels, Levels]:
     return one.levels(start, end), two.levels(start + offset, end + offset)
 
 
-def _between_steps(a_T64: Levels, b_T64: Levels, changes: Callable[[Levels], Levels]) -> float:
-    """Return the correlation of what changes, at that offset or half a step to either side."""
-    if len(a_T64) < _FEW:
-        return 0.0
-    half_a, half_b = ((x[:-1] + x[1:]) / np.float32(2) for x in (a_T64, b_T64))
-    laid = ((a_T64, b_T64), (half_a, b_T64[:-1]), (a_T64[:-1], half_b))
-    return max(_changing_alike(changes(one), changes(two)) for one, two in laid)
-
-
-def _changing_alike(a_T64: Levels, b_T64: Levels) -> float:
-    """Return the correlation of changes."""
-    together, own_a, own_b = (
-        float((x * y).sum(dtype=np.float64)) for x, y in ((a_T64, b_T64), (a_T64, a_T64), (b_T64, b_T64))
-    )
-    return together / max(1.0, float(np.sqrt(own_a * own_b)))
-
-
 def _pictures(a_T64: Levels, b_T64: Levels) -> float:
     """Return the correlation of two clips' mean pictures in the half in which they are most alike.
 
@@ -179,8 +172,11 @@ def _pictures(a_T64: Levels, b_T64: Levels) -> float:
     )
 
 
-def _crop_agrees(one: Trace, two: Trace, bounds: Bounds) -> bool:
-    """Return whether one clip is the other through a window: by their portraits and by what changes in it."""
+def _crop_agreement(one: Trace, two: Trace, bounds: Bounds) -> float:
+    """Return how well two clips agree, if one is the other through a window; 0 if it isn't.
+
+    By their portraits and by what changes in the window.
+    """
     for seen, other in ((one, two), (two, one)):
         fit = best_crop(seen.picture, other.picture, partial(_likely, seen, other, bounds))
         left = (1 - fit.like) / max(1e-6, 1 - fit.whole)
@@ -192,10 +188,10 @@ def _crop_agrees(one: Trace, two: Trace, bounds: Bounds) -> bool:
         for at in _peaks(np.where(laid.levels > _NOISE, laid.correlation, 0.0)):
             a, b = _meeting(seen, view, int(laid.offset[at]))
             # Not the roots: a window between blocks spoils the small changes.
-            alike = _between_steps(a, b, _changes)
-            if alike >= wanted + _more(a, seen, other):
-                return True
-    return False
+            found = between_steps(a, b, levels)
+            if found.alike >= wanted + _more(a, seen, other):
+                return found.everywhere()
+    return 0.0
 
 
 def _likely(seen: Trace, other: Trace, bounds: Bounds, crop: Crop) -> bool:
@@ -215,24 +211,8 @@ def _more(meeting_T64: Levels, one: Trace, two: Trace) -> float:
 def _through(trace: Trace, crop: Crop) -> Trace:
     """Return the trace of a clip seen through a window."""
     matrix = crop_matrix(crop, False, BLOCKS).T
-    levels = (
-        np.rint(trace.levels(0, len(trace.codes)) * _SIXTEENTHS) @ matrix / np.float32(1024 * _SIXTEENTHS)
-    )
+    levels = np.rint(trace.levels(0, len(trace.codes)) * SIXTEENTHS) @ matrix / np.float32(1024 * SIXTEENTHS)
     return Trace(*unpack(pack(levels.astype(np.float64), trace.picture)))
-
-
-def _changes(levels_T64: Levels) -> Levels:
-    """Return what changes, in whole sixteenths of a level."""
-    rest = levels_T64 - levels_T64.mean(0, keepdims=True, dtype=np.float64).astype(np.float32)
-    whole: Levels = np.rint(rest * np.float32(_SIXTEENTHS))
-    return whole
-
-
-def _roots(levels_T64: Levels) -> Levels:
-    """Return what changes, in whole sixteenths of signed roots of levels."""
-    rest = levels_T64 - levels_T64.mean(0, keepdims=True, dtype=np.float64).astype(np.float32)
-    roots: Levels = np.rint(np.sign(rest) * np.sqrt(np.abs(rest)) * np.float32(_SIXTEENTHS))
-    return roots
 
 
 def _mean(levels_T64: Levels) -> Levels:
@@ -249,14 +229,25 @@ def _correlation(a_64: Levels, b_K64: Levels) -> Floats:
     return correlation
 
 
-def in_lockstep(traces: Traces, pairs: Ints, flipped: bool, bounds: Bounds) -> npt.NDArray[np.bool_]:
-    """Return which pairs (pairs, 2) of clips, by the first in order, are copies; the second as it is mirrored
-    if `flipped`."""
-    same = np.zeros(len(pairs), bool)
+def in_lockstep(traces: Traces, pairs: Ints, flipped: bool, bounds: Bounds) -> Floats:
+    """Return how well each pair (pairs, 2) of clips, by the first in order, agrees, 0 if they are no copies.
+
+    The second as it is mirrored if `flipped`.
+    """
+    likely = promising(
+        traces,
+        pairs,
+        flipped,
+        min_agreement=bounds.min_agreement,
+        min_crop_agreement=bounds.min_crop_agreement,
+        min_overlap=bounds.min_overlap,
+    )
+    agreed = np.zeros(len(pairs))
     last = -1
-    for number, (first, second) in enumerate(pairs.tolist()):
+    for number in np.flatnonzero(likely).tolist():
+        first, second = pairs[number].tolist()
         if first != last:
             last, one = first, traces.of(first)
         two = traces.of(second)
-        same[number] = is_copy(one, mirrored(two) if flipped else two, bounds)
-    return same
+        agreed[number] = copy_agreement(one, mirrored(two) if flipped else two, bounds)
+    return agreed

@@ -2,47 +2,43 @@
 
 As in `filters.neighbours`, from all steps of a trace and not from samples a second apart: wherever a copy was
 trimmed, some step of it lies within a sixteenth of a second of one of the original. Two joins: halves of the
-picture by long keys, so that a logo in one of them does no harm; and the whole picture by short keys against
-nine windows of it, for crops, off centre or not.
+picture by long keys, so that a logo in one of them does no harm; and the whole picture by short keys
+against nine windows of it, for crops, off centre or not.
 
 The longer the run, the more of what collides is chance. So what collides is compared block by block, and
 then by what changes, at the offsets in time that most collisions of the two clips speak for
-(`filters.votes`). Keys that stand in many clips, as in a set of many shots, are told apart by what changes
-next (`filters.crowds`).
+(`filters.votes`); of whole pictures once an offset, in whichever joins the two meet. Keys that stand in many
+clips, as in a set of many shots, are told apart by what changes next (`filters.crowds`).
 
-Cost: 0.55 ms a clip of five seconds, 15 us two clips at one offset. The same pairs on every machine. Memory:
-some 50 bytes a key while they are sorted, and a clip of five seconds has about 40.
+Cost: 0.1 ms a clip of five seconds, 10 us two clips at one offset. The same pairs on every machine. Memory:
+55 bytes a step, as many a key while they are sorted, and 8 two clips compared; a clip of five seconds has
+about 40 steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from filters.crops import WHOLE, Crop, crop_matrix
-from filters.crowds import Keys, going_on, key_bits, meet, no_keys, runs
-from filters.neighbours import WINDOWS, window_keys
+from filters.crowds import gathered, meet
+from filters.neighbours import among, merged
+from filters.portrait import correlated
+from filters.step_keys import CROPS, step_keys
 from filters.trace import BLOCKS
 from filters.traces import Traces
 from filters.votes import Met, voted
+from filters.waves import HALVES, WHOLE_WINDOW, window_rows
 
-__all__ = ["CROPS", "correlation", "near_moments"]
+__all__ = ["near_moments"]
 
 Ints = npt.NDArray[np.int64]
 Levels = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
-CROPS: Final = tuple(
-    Crop(left, 0.08 - left, top, 0.08 - top) for left in (0, 0.04, 0.08) for top in (0, 0.04, 0.08)
-)
-
-_HALF_BITS: Final = 28
-_WHOLE_BITS: Final = 24
-_EVERY: Final = 4
-"""one step of so many is looked up among all"""
 _PLACES: Final = 12
 """steps at which what changes is compared"""
 _AT_ONCE: Final = 1 << 10
@@ -50,77 +46,87 @@ _AT_ONCE: Final = 1 << 10
 
 
 def near_moments(
-    traces: Traces, mirrored: bool, *, min_like: float, min_hint: float, min_overlap: float, bucket: int
-) -> Ints:
-    """Return codes, better clip times the number of clips plus worse, each once, of pairs of clips.
+    traces: Traces, *, min_like: float, min_hint: float, min_overlap: float, bucket: int
+) -> tuple[Ints, Ints]:
+    """Return codes of pairs of clips, of each two as they are and of those with the second mirrored.
 
-    Two steps of theirs look alike, a correlation of the blocks of at least `min_like`; and at that offset,
-    where `min_overlap` of the shorter clip meets the other, what changes agrees to at least `min_hint`.
+    A code is the better clip times the number of clips plus the worse, each once, in order. Two steps of
+    theirs look alike, a correlation of the blocks of at least `min_like`; and at that offset, where
+    `min_overlap` of the shorter clip meets the other, what changes agrees to at least `min_hint`.
     """
-    found: list[Ints] = [np.empty(0, np.int64)]
-    for met, window, crop in _joins(traces, mirrored, min_overlap, bucket):
-        for start in range(0, len(met.one), _AT_ONCE):
-            part = met.some(slice(start, start + _AT_ONCE))
-            one = _bytes(traces.pictures(part.one, part.step))
-            two = _shown(_bytes(traces.pictures(part.two, part.step + part.offset)), crop, mirrored)
-            part = part.some(correlation(_part(one, window), _part(two, window)) >= min_like)
-            part = part.some(_changes_alike(traces, part, crop, mirrored) >= min_hint)
-            low, high = np.minimum(part.one, part.two), np.maximum(part.one, part.two)
-            found.append(np.unique(low * len(traces) + high))
-    return np.unique(np.concatenate(found))
+    keys = step_keys(traces)
+    found = _Found(traces, False, min_like, min_hint), _Found(traces, True, min_like, min_hint)
+    for window in HALVES:
+        base = gathered(keys.base(window))
+        for side in found:
+            query = keys.query(window, side.mirrored)
+            met = meet(base, query, bucket, symmetric=True)
+            side.compare((voted(traces, *pairs, min_overlap) for pairs in met), window, WHOLE)
+    base = gathered(keys.base(WHOLE_WINDOW))
+    for number, crop in enumerate(CROPS):
+        for side in found:
+            query = keys.crop_query(number, side.mirrored)
+            met = meet(base, query, bucket, symmetric=False)
+            side.compare((voted(traces, *pairs, min_overlap) for pairs in met), WHOLE_WINDOW, crop)
+    return found[0].codes, found[1].codes
 
 
-def _changes_alike(traces: Traces, met: Met, crop: Crop, mirrored: bool) -> Floats:
-    """Return the correlation of what changes in two clips at an offset, at some places of where they meet."""
-    start, end = met.span(traces)
-    shares = (np.arange(_PLACES) + 0.5) / _PLACES
-    place = start[:, None] + (shares * (end - start)[:, None]).astype(np.int64)
-    one = _bytes(traces.pictures(np.repeat(met.one, _PLACES), place.ravel()))
-    two = _bytes(traces.pictures(np.repeat(met.two, _PLACES), (place + met.offset[:, None]).ravel()))
-    # By block: sums of whole numbers below 2**24, exact in float32; over the blocks in float64.
-    shown = one, _shown(two, crop, mirrored)
-    a, b = (x.reshape(-1, _PLACES, BLOCKS * BLOCKS).astype(np.float32) for x in shown)
-    sum_a, sum_b = a.sum(1, dtype=np.float64), b.sum(1, dtype=np.float64)
+class _Found:
+    """What was found so far of clips as they are, or of those with the second mirrored."""
 
-    def common(x: Levels, y: Levels, sums: Floats) -> Floats:
-        by_block = np.einsum("pkn,pkn->pn", x, y).astype(np.float64)
-        whole: Floats = _PLACES * by_block.sum(1) - sums.sum(1)
-        return whole
+    def __init__(self, traces: Traces, mirrored: bool, min_like: float, min_hint: float) -> None:
+        self.mirrored = mirrored
+        self.codes: Ints = np.empty(0, np.int64)
+        self._traces, self._min_like, self._min_hint = traces, min_like, min_hint
+        self._compared: Ints = np.empty(0, np.int64)
+        """clips and offsets at which what changes was compared, of whole pictures"""
 
-    own = common(a, a, sum_a * sum_a) * common(b, b, sum_b * sum_b)
-    alike: Floats = common(a, b, sum_a * sum_b) / np.sqrt(np.maximum(own, 1.0))
-    return alike
+    def compare(self, found: Iterable[Met], window: int, crop: Crop) -> None:
+        """Add those of the pairs that look alike and change alike, the second seen through the crop."""
+        codes, compared = [self.codes], [self._compared]
+        for met in found:
+            low, high = np.minimum(met.one, met.two), np.maximum(met.one, met.two)
+            code = low * len(self._traces) + high
+            fresh = ~among(self.codes, code)
+            if crop == WHOLE:
+                fresh &= ~among(self._compared, met.laid(self._traces))
+            at = np.flatnonzero(fresh)
+            for start in range(0, len(at), _AT_ONCE):
+                some = at[start : start + _AT_ONCE]
+                some = some[self._like(met.some(some), window, crop) >= self._min_like]
+                part = met.some(some)
+                codes.append(code[some[self._changes_alike(part, crop) >= self._min_hint]])
+                if crop == WHOLE:
+                    compared.append(part.laid(self._traces))
+        self.codes, self._compared = merged(codes), merged(compared)
 
+    def _like(self, met: Met, window: int, crop: Crop) -> Floats:
+        """Return the correlation of the steps that share a key."""
+        one = _bytes(self._traces.pictures(met.one, met.step))
+        two = _shown(_bytes(self._traces.pictures(met.two, met.step + met.offset)), crop, self.mirrored)
+        return correlated(window_rows(one, window), window_rows(two, window))
 
-def _joins(
-    traces: Traces, mirrored: bool, min_overlap: float, bucket: int
-) -> Iterator[tuple[Met, int, Crop]]:
-    """Yield (pairs, window, crop) of steps that share a key, the second in the crop."""
-    for window in range(len(WINDOWS) - 1):
-        base = _keys(traces, window, _HALF_BITS)
-        query = _keys(traces, window, _HALF_BITS, WHOLE, mirrored, _EVERY)
-        for pairs in meet(base, query, bucket, symmetric=True):
-            yield voted(traces, *pairs, min_overlap), window, WHOLE
-    whole = len(WINDOWS) - 1
-    bits = key_bits(_WHOLE_BITS, len(traces))
-    base = _keys(traces, whole, bits)
-    for crop in CROPS:
-        query = _keys(traces, whole, bits, crop, mirrored, _EVERY)
-        for pairs in meet(base, query, bucket, symmetric=False):
-            yield voted(traces, *pairs, min_overlap), whole, crop
+    def _changes_alike(self, met: Met, crop: Crop) -> Floats:
+        """Return the correlation of what changes in clips at an offset, at some places of where they meet."""
+        start, end = met.span(self._traces)
+        shares = (np.arange(_PLACES) + 0.5) / _PLACES
+        place = start[:, None] + (shares * (end - start)[:, None]).astype(np.int64)
+        one = _bytes(self._traces.pictures(np.repeat(met.one, _PLACES), place.ravel()))
+        place += met.offset[:, None]
+        two = _bytes(self._traces.pictures(np.repeat(met.two, _PLACES), place.ravel()))
+        # By block: sums of whole numbers below 2**24, exact in float32; over the blocks in float64.
+        shown = one, _shown(two, crop, self.mirrored)
+        a, b = (x.reshape(-1, _PLACES, BLOCKS * BLOCKS).astype(np.float32) for x in shown)
+        sum_a, sum_b = a.sum(1, dtype=np.float64), b.sum(1, dtype=np.float64)
 
+        def common(x: Levels, y: Levels, sums: Floats) -> Floats:
+            by_block = np.einsum("pkn,pkn->pn", x, y).astype(np.float64)
+            whole: Floats = _PLACES * by_block.sum(1) - sums.sum(1)
+            return whole
 
-def _keys(
-    traces: Traces, window: int, bits: int, crop: Crop = WHOLE, mirrored: bool = False, nth: int = 1
-) -> Keys:
-    """Return the keys of every `nth` step; a run of equal ones in a clip once."""
-    parts = [no_keys()]
-    for clip, step in traces.every(nth):
-        shown = _shown(_bytes(traces.pictures(clip.astype(np.int64), step.astype(np.int64))), crop, mirrored)
-        keys = window_keys(shown, window, bits=bits)
-        more = going_on(shown, clip, window, _EVERY // nth)
-        parts.append(runs(Keys(keys, more, clip, step.astype(np.int16))))
-    return Keys(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        own = common(a, a, sum_a * sum_a) * common(b, b, sum_b * sum_b)
+        alike: Floats = common(a, b, sum_a * sum_b) / np.sqrt(np.maximum(own, 1.0))
+        return alike
 
 
 def _bytes(levels_N64: Levels) -> npt.NDArray[np.uint8]:
@@ -135,18 +141,3 @@ def _shown(blocks_N64: npt.NDArray[np.uint8], crop: Crop, mirrored: bool) -> npt
     shown = blocks_N64.astype(np.float32) @ crop_matrix(crop, mirrored, BLOCKS).T
     rounded: npt.NDArray[np.uint8] = np.rint(shown / np.float32(1024)).astype(np.uint8)
     return rounded
-
-
-def _part(blocks_N64: npt.NDArray[np.uint8], window: int) -> npt.NDArray[np.uint8]:
-    """Return the blocks of a window of the pictures."""
-    top, bottom, left, right = WINDOWS[window]
-    count = len(blocks_N64), (bottom - top) * (right - left)
-    return blocks_N64.reshape(-1, BLOCKS, BLOCKS)[:, top:bottom, left:right].reshape(count)
-
-
-def correlation(a_NB: npt.NDArray[np.uint8], b_NB: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Return the correlation of the blocks of each two pictures; 0 where one is plain."""
-    a, b = (x - x.mean(1, keepdims=True) for x in (a_NB.astype(np.float64), b_NB.astype(np.float64)))
-    both = np.sqrt((a * a).sum(1) * (b * b).sum(1))
-    like: npt.NDArray[np.float64] = (a * b).sum(1) / np.maximum(both, 1e-9)
-    return like

@@ -9,6 +9,7 @@ Cost: a copy of one small plane four times a second, and 1 kB a clip.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Final
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from curate.frames import Plane
 
-__all__ = ["SIDE", "block_sums", "portrait"]
+__all__ = ["SIDE", "block_sums", "correlated", "portrait"]
 
 SIDE: Final = 32
 _PARTS: Final = 16
@@ -68,3 +69,15 @@ def portrait(planes_hw: Sequence[Plane]) -> npt.NDArray[np.uint8]:
         total += rows @ plane_sum @ columns / areas
     mean: npt.NDArray[np.uint8] = np.rint(total / len(planes_hw)).astype(np.uint8).ravel()
     return mean
+
+
+def correlated(a_N: npt.NDArray[np.uint8], b_N: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Return the correlation of each two pictures (N, ...) of at most 1024 blocks; 0 where one is plain."""
+    a, b = (x.reshape(len(x), math.prod(x.shape[1:])).astype(np.float32) for x in (a_N, b_N))
+    blocks = a.shape[1]
+    sum_a, sum_b = a.sum(1, dtype=np.float64), b.sum(1, dtype=np.float64)
+    # Of whole numbers: sums of products in float64 are exact.
+    both, own_a, own_b = (np.einsum("nk,nk->n", x, y, dtype=np.float64) for x, y in ((a, b), (a, a), (b, b)))
+    own = np.sqrt((blocks * own_a - sum_a * sum_a) * (blocks * own_b - sum_b * sum_b))
+    like: npt.NDArray[np.float64] = (blocks * both - sum_a * sum_b) / np.maximum(own, 1e-9)
+    return like

@@ -30,6 +30,10 @@ Levels = npt.NDArray[np.float32]
 _CODES: Final = np.arange(256)[:, None] // (1, 16) % 16 - 8
 _SQUARES: Final = (_CODES * np.abs(_CODES)).astype(np.float32).view(np.uint64).ravel()
 """of the two codes of each byte, their signs kept: two float32"""
+_PAIRS: Final = _CODES.astype(np.float32).view(np.uint64).ravel()
+"""the two codes of each byte: two float32"""
+_SUMS: Final = (_CODES * _CODES).sum(1).astype(np.uint8)
+"""of the squares of the two codes of each byte"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,19 @@ class Traces:
 
     def changes(self) -> npt.NDArray[np.float64]:
         """Return each clip's mean change of blocks, in levels; 0 of one without a trace."""
-        return np.array([self.of(clip).change if self.steps[clip] else 0.0 for clip in range(len(self))])
+        squares = np.zeros(len(self))
+        sizes = np.zeros(len(self))
+        for clip, step in self.every(1):
+            clips, steps = clip.astype(np.int64), step.astype(np.int64)
+            body = self._taken(clips, self._start[clips] + HEAD_BYTES + steps * STEP_BYTES, STEP_BYTES)
+            low, high = int(clip[0]), int(clip[-1]) + 1
+            here = np.arange(low, high)
+            by_step = np.take(_SUMS, body).sum(1, dtype=np.uint32)
+            squares[low:high] = np.bincount(clips - low, by_step, high - low)
+            head = self._taken(here[self.steps[here] > 0], self._start[here[self.steps[here] > 0]], 2)
+            sizes[here[self.steps[here] > 0]] = head[:, 0] / 256 + head[:, 1]
+        changes: npt.NDArray[np.float64] = squares * sizes**2 / np.maximum(1, self.steps * BLOCKS * BLOCKS)
+        return changes
 
     def pictures(self, clip_N: Ints, step_N: Ints) -> Levels:
         """Return the blocks (N, 64), in levels, of steps of clips."""
@@ -113,6 +129,11 @@ class Traces:
         shown *= (sizes * sizes)[:, None]
         shown += head[:, 2:]
         return shown
+
+    def codes(self, clip_N: Ints, step_N: Ints) -> Levels:
+        """Return what changes (N, 64) at steps of clips, as the traces hold it."""
+        body = self._taken(clip_N, self._start[clip_N] + HEAD_BYTES + step_N * STEP_BYTES, STEP_BYTES)
+        return np.take(_PAIRS, body).view(np.float32)
 
     def portraits(self, clip_N: Ints) -> npt.NDArray[np.uint8]:
         """Return the portraits (N, 32, 32) of clips that have steps."""

@@ -22,6 +22,8 @@ Place: TypeAlias = tuple[Ints, Ints]
 
 _OFFSETS: Final = 2
 """that two clips are compared at"""
+_STEPS: Final = 1 << 16
+"""offsets that there may be: eight steps a second of clips of an hour"""
 
 
 class Met(NamedTuple):
@@ -37,6 +39,10 @@ class Met(NamedTuple):
         """Return those of the pairs."""
         return Met(*(column[which] for column in self))
 
+    def laid(self, traces: Traces) -> Ints:
+        """Return a number for each two clips and offset, rising with the clips."""
+        return (self.one * len(traces) + self.two) * _STEPS + self.offset + _STEPS // 2
+
     def span(self, traces: Traces) -> tuple[Ints, Ints]:
         """Return the steps [start, end) of the first that meet steps of the second."""
         ends = traces.steps[self.one].astype(np.int64), traces.steps[self.two] - self.offset
@@ -46,21 +52,28 @@ class Met(NamedTuple):
 def voted(traces: Traces, one: Place, two: Place, min_overlap: float) -> Met:
     """Return each two clips at the offsets with most collisions, the smaller offset where these are equal.
 
-    Offsets at which less than `min_overlap` of the shorter clip meets the other don't count.
+    In the order of the clips. Offsets at which less than `min_overlap` of the shorter clip meets the other
+    don't count.
     """
     met = Met(one[0], two[0], one[1], two[1] - one[1])
     start, end = met.span(traces)
     shorter = np.minimum(traces.steps[met.one], traces.steps[met.two])
-    met = met.some(end - start >= min_overlap * shorter)
+    met = met.some(np.flatnonzero(end - start >= min_overlap * shorter))
+    laid = met.laid(traces)
+    order = np.argsort(laid)
+    laid = laid[order]
+    at = np.flatnonzero(np.diff(laid, prepend=-1))
+    if not len(at):
+        return met
+    votes = np.diff(np.append(at, len(laid)))
+    step = np.minimum.reduceat(met.step[order], at)
+    met = met.some(order[at])._replace(step=step)
     pair = met.one * len(traces) + met.two
-    order = np.lexsort((met.step, met.offset, pair))
-    met, pair = met.some(order), pair[order]
-    first = np.ones(len(pair), bool)
-    first[1:] = (pair[1:] != pair[:-1]) | (met.offset[1:] != met.offset[:-1])
-    at = np.flatnonzero(first)
-    votes = np.diff(np.append(at, len(pair)))
-    met, pair = met.some(at), pair[at]
-    order = np.lexsort((met.offset, np.abs(met.offset), -votes, pair))
-    met, pair = met.some(order), pair[order]
-    place = np.arange(len(pair)) - np.searchsorted(pair, pair)
-    return met.some(place < _OFFSETS)
+    first = np.flatnonzero(np.diff(pair, prepend=-1))
+    offsets = np.repeat(np.diff(np.append(first, len(pair))), np.diff(np.append(first, len(pair))))
+    kept = offsets <= _OFFSETS
+    many = np.flatnonzero(~kept)
+    ranked = many[np.lexsort((met.offset[many], np.abs(met.offset[many]), -votes[many], pair[many]))]
+    place = np.arange(len(many)) - np.searchsorted(pair[ranked], pair[ranked])
+    kept[ranked[place < _OFFSETS]] = True
+    return met.some(np.flatnonzero(kept))

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.crowds import NO_MORE, Keys, going_on, key_bits, meet, runs
-from filters.neighbours import NO_KEY
+from filters.crowds import NO_MORE, Keys, gathered, going_on, key_bits, meet, runs
+from filters.waves import NO_KEY, basis
 
 NONE = int(NO_KEY)
 
@@ -19,7 +19,7 @@ def keys(rows: list[tuple[int, int, int, int]]) -> Keys:
 def met(base: Keys, query: Keys, bucket: int = 64) -> set[tuple[int, int, int, int]]:
     return {
         tuple(numbers)
-        for one, two in meet(base, query, bucket, symmetric=True)
+        for one, two in meet(gathered(base), query, bucket, symmetric=True)
         for numbers in zip(*(side.tolist() for side in (*one, *two)), strict=True)
     }
 
@@ -50,18 +50,23 @@ def test_how_pictures_go_on_is_told_within_a_clip() -> None:
     random = np.random.default_rng(0)
     blocks = random.integers(0, 256, (12, 64), np.uint8)
     clip = np.repeat(np.arange(2, dtype=np.int32), 6)
-    more = going_on(blocks, clip, 0, 4)
-    assert (more < 64).tolist() == [True, True, *[False] * 4] * 2
-    assert set(more[more >= 64].tolist()) == {NO_MORE}
+
+    def going(shown: np.ndarray, rows: int = 4, of: np.ndarray = clip) -> list[int]:
+        waves = (shown.astype(np.float32) @ basis(0, 28))[:, None]
+        return [more for (more,) in going_on(waves, of, rows).tolist()]
+
+    more = going(blocks)
+    assert [number < 64 for number in more] == [True, True, *[False] * 4] * 2
+    assert {number for number in more if number >= 64} == {NO_MORE}
     # The other half of the picture has no part in it; brightness neither.
     other = blocks.reshape(-1, 8, 8).copy()
     other[:, :, 4:] = 9
-    assert (going_on(other.reshape(-1, 64), clip, 0, 4) == more).all()
-    assert (going_on(blocks // 2 + 60, clip, 0, 4) == more).mean() > 0.6
-    assert (going_on(blocks[::-1].copy(), clip, 0, 4) != more).any()
+    assert going(other.reshape(-1, 64)) == more
+    assert np.mean(np.equal(going(blocks // 2 + 60), more)) > 0.6
+    assert going(blocks[::-1].copy()) != more
     # Every fourth picture, one row on, goes on as among all.
-    every = going_on(blocks[[0, 4, 6, 10]], clip[[0, 4, 6, 10]], 0, 1)
-    assert every.tolist() == [more[0], NO_MORE, more[6], NO_MORE]
+    every = [0, 4, 6, 10]
+    assert going(blocks[every], 1, clip[every]) == [more[0], NO_MORE, more[6], NO_MORE]
 
 
 def test_a_run_stands_once_unless_it_goes_on_otherwise() -> None:

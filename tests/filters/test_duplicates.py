@@ -167,10 +167,16 @@ def test_a_picture_is_a_copy_of_a_picture_and_of_no_clip() -> None:
 
 
 def test_groups_do_not_chain() -> None:
-    links = np.array([[0, 1], [1, 2], [2, 3], [4, 3]])
-    assert assign(6, links).tolist() == [0, 0, 2, 2, 4, 5]
-    assert assign(6, links[::-1, ::-1]).tolist() == [0, 0, 2, 2, 4, 5]
-    assert assign(3, np.empty((0, 2), np.int64)).tolist() == [0, 1, 2]
+    links, agreed = np.array([[0, 1], [1, 2], [2, 3], [4, 3]]), np.array([0.9, 0.9, 0.8, 0.9])
+    assert assign(6, links, agreed).tolist() == [0, 0, 2, 2, 4, 5]
+    assert assign(6, links[::-1, ::-1], agreed[::-1]).tolist() == [0, 0, 2, 2, 4, 5]
+    assert assign(3, np.empty((0, 2), np.int64), np.empty(0)).tolist() == [0, 1, 2]
+
+
+def test_a_copy_joins_what_it_agrees_with_best() -> None:
+    links = np.array([[0, 3], [1, 3], [2, 3], [0, 2]])
+    assert assign(4, links, np.array([0.7, 0.8, 0.9, 0.6])).tolist() == [0, 1, 0, 1]
+    assert assign(4, links, np.array([0.8, 0.8, 0.9, 0.6])).tolist() == [0, 1, 0, 0]
 
 
 def test_needs_are_the_columns_read(mixed: pa.Table) -> None:

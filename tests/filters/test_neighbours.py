@@ -7,18 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.neighbours import (
-    KEY_BITS,
-    NO_KEY,
     Samples,
+    among,
     colliding,
     hamming,
+    indexed,
+    merged,
     near_samples,
     row_keys,
-    window_keys,
 )
 from filters.phash import MIRRORED
-
-WINDOWS = range(6)
+from filters.waves import KEY_BITS, NO_KEY
 
 
 def pictures(count: int, seed: int = 0) -> np.ndarray:
@@ -36,11 +35,7 @@ def test_hamming() -> None:
     assert hamming(a, b).tolist() == [3, 256]
 
 
-def test_keys_of_the_mirrored_picture() -> None:
-    blocks = pictures(50)
-    flipped = np.ascontiguousarray(blocks.reshape(-1, 8, 8)[:, :, ::-1]).reshape(-1, 64)
-    for window in WINDOWS:
-        assert (window_keys(flipped, window) == window_keys(blocks, window, mirrored=True)).all()
+def test_keys_of_the_mirrored_hash() -> None:
     codes = hashes(50)
     mirrored = codes ^ MIRRORED.view(np.uint64)
     for view, triple in product(range(3), range(8)):
@@ -48,23 +43,6 @@ def test_keys_of_the_mirrored_picture() -> None:
         assert (keys == row_keys(codes, view, triple, mirrored=True)).all()
         assert (keys != row_keys(codes, view, triple)).any()
         assert keys.max() < 2**KEY_BITS
-
-
-def test_a_logo_leaves_the_keys_of_the_other_half() -> None:
-    blocks = pictures(50)
-    marked = blocks.reshape(-1, 8, 8).copy()
-    marked[:, :2, 6:] = 250
-    same = [window_keys(blocks, n) == window_keys(marked.reshape(-1, 64), n) for n in WINDOWS]
-    assert same[0].all()  # left
-    assert same[3].all()  # bottom
-    assert same[1].mean() < 0.5  # right
-
-
-def test_a_plain_window_has_no_key() -> None:
-    blocks = pictures(1)
-    blocks.reshape(8, 8)[:4] = 90
-    assert window_keys(blocks, 2).tolist() == [NO_KEY]
-    assert window_keys(blocks, 3)[0] < 2**KEY_BITS
 
 
 @settings(deadline=None)
@@ -76,27 +54,33 @@ def test_samples_collide_as_they_do_by_brute_force(data: st.DataObject) -> None:
         st.sampled_from([0, 5, 6, 2**24 - 1, int(NO_KEY)]), min_size=len(clip), max_size=len(clip)
     )
     base, query = (np.array(data.draw(some), np.uint32) for _ in range(2))
-    for other, symmetric in ((base, True), (query, False)):
+    for other in (base, query):
         found = {
             (int(clip[a]), int(clip[b]), int(base[a]))
-            for one, two in colliding(base, other, clip, 100, symmetric=symmetric)
+            for one, two in colliding(indexed(base, clip), indexed(other, clip), 100)
             for a, b in zip(one, two, strict=True)
         }
         expected = {
             (int(clip[a]), int(clip[b]), int(base[a]))
             for a, b in product(range(len(clip)), repeat=2)
-            if base[a] == other[b] != NO_KEY and (clip[a] < clip[b] if symmetric else clip[a] != clip[b])
+            if base[a] == other[b] != NO_KEY
         }
         assert found == expected
 
 
 def test_a_crowded_key_costs_no_more_than_its_bucket() -> None:
-    clip = np.arange(1000, dtype=np.int32)
-    keys = np.full(1000, 7, np.uint32)
-    pairs = [(a, b) for a, b in colliding(keys, keys, clip, 10, symmetric=True)]
+    keys = indexed(np.full(1000, 7, np.uint32), np.arange(1000, dtype=np.int32))
+    pairs = [(a, b) for a, b in colliding(keys, keys, 10)]
     base = np.concatenate([a for a, _ in pairs])
     assert base.max() == 9
-    assert len(base) == sum(range(10)) + 990 * 10
+    assert len(base) == 1000 * 10
+
+
+@given(st.lists(st.lists(st.integers(0, 9)), max_size=4), st.lists(st.integers(0, 9)))
+def test_codes_are_merged_and_found_again(lists: list[list[int]], codes: list[int]) -> None:
+    known = merged([np.array(some, np.int64) for some in lists])
+    assert known.tolist() == sorted({code for some in lists for code in some})
+    assert among(known, np.array(codes, np.int64)).tolist() == [code in known for code in codes]
 
 
 def test_near_samples_name_the_view_in_which_clips_are_alike() -> None:

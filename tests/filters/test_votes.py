@@ -62,7 +62,7 @@ def test_a_trimmed_copy_is_met_and_another_moment_of_the_set_is_not() -> None:
     true = {(number, number + len(shown)) for number in range(len(shown))}
 
     def met(min_hint: float) -> set[tuple[int, int]]:
-        codes = near_moments(laid, False, min_hint=min_hint, **BOUNDS)  # type: ignore[arg-type]
+        codes, _ = near_moments(laid, min_hint=min_hint, **BOUNDS)  # type: ignore[arg-type]
         return set(zip(*(side.tolist() for side in np.divmod(codes, len(laid))), strict=True))
 
     assert true <= met(0.45)
@@ -79,6 +79,6 @@ def test_portraits_that_are_alike_as_they_are_give_no_crops() -> None:
     cropped = window[: 230 // 32 * 32, : 230 // 32 * 32].reshape(32, 7, 32, 7).mean((1, 3))
     shown = [moving(random, blocks_of(picture), 24) for picture in (*whole, cropped)]
     laid = traces(shown, [*whole, cropped])
-    codes = near_framings(laid, False, min_framed=0.9, bucket=64)
+    codes, _ = near_framings(laid, min_framed=0.9, bucket=64)
     pairs = set(zip(*(side.tolist() for side in np.divmod(codes, len(laid))), strict=True))
     assert pairs == {(number, 8) for number in range(8)}
