@@ -30,19 +30,17 @@ class Laid:
     """correlation"""
 
     def everywhere(self) -> float:
-        """Return the correlation where no block counts for more than one that changes by a level.
+        """Return the mean of the blocks' own correlations, of changes in levels.
 
-        Those that change by less count for less than that, too: it may be noise.
+        One that changes by less than a level, root mean square, counts by the square of it: it may be noise.
         """
         together, own_a, own_b = (
             (x * y).sum(0, dtype=np.float64)
             for x, y in ((self.a, self.b), (self.a, self.a), (self.b, self.b))
         )
-        # Of one level or its root, in sixteenths.
-        change = np.maximum(1.0, np.maximum(own_a, own_b)) / (SIXTEENTHS**2 * len(self.a))
-        share = np.minimum(change, 1 / change)
-        own = np.sqrt((share * own_a).sum() * (share * own_b).sum())
-        return float((share * together).sum() / max(1.0, own))
+        alike = together / np.sqrt(np.maximum(1.0, own_a * own_b))
+        share = np.minimum(1.0, np.maximum(own_a, own_b) / (SIXTEENTHS**2 * len(self.a)))
+        return float((share * alike).sum() / max(1e-6, share.sum()))
 
 
 def between_steps(a_T64: Levels, b_T64: Levels, changes: Callable[[Levels], Levels]) -> Laid:

