@@ -10,7 +10,7 @@ then by what changes, at the offsets in time that most collisions of the two cli
 (`filters.votes`); of whole pictures once an offset, in whichever joins the two meet. Keys that stand in many
 clips, as in a set of many shots, are told apart by what changes next (`filters.crowds`).
 
-Cost: 0.1 ms a clip of five seconds, 10 us two clips at one offset. The same pairs on every machine. Memory:
+Cost: 0.1 ms a clip of five seconds, 14 us two clips at one offset. The same pairs on every machine. Memory:
 55 bytes a step, as many a key while they are sorted, and 8 two clips compared; a clip of five seconds has
 about 40 steps.
 """
