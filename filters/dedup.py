@@ -15,7 +15,7 @@ __all__ = ["Duplicates"]
 class Duplicates(WholeRunStage):
     """`dup_group` and `dup_keep` of every clip, from its trace, or its samples' hashes where it is still."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[frozenset[str]] = NEEDS - {"clip_id"}
     provides: ClassVar[pa.Schema] = PROVIDES
     Options: ClassVar[type[DuplicatesOptions]] = DuplicatesOptions

@@ -110,12 +110,11 @@ class Traces:
         for clip, step in self.every(1):
             clips, steps = clip.astype(np.int64), step.astype(np.int64)
             body = self._taken(clips, self._start[clips] + HEAD_BYTES + steps * STEP_BYTES, STEP_BYTES)
-            low, high = int(clip[0]), int(clip[-1]) + 1
-            here = np.arange(low, high)
             by_step = np.take(_SUMS, body).sum(1, dtype=np.uint32)
-            squares[low:high] = np.bincount(clips - low, by_step, high - low)
-            head = self._taken(here[self.steps[here] > 0], self._start[here[self.steps[here] > 0]], 2)
-            sizes[here[self.steps[here] > 0]] = head[:, 0] / 256 + head[:, 1]
+            here = clips[steps == 0]
+            squares[here] = np.bincount(clips - here[0], by_step)[here - here[0]]
+            head = self._taken(here, self._start[here], 2)
+            sizes[here] = head[:, 0] / 256 + head[:, 1]
         changes: npt.NDArray[np.float64] = squares * sizes**2 / np.maximum(1, self.steps * BLOCKS * BLOCKS)
         return changes
 
@@ -161,8 +160,9 @@ class Traces:
             size = counts[low:high]
             clip = np.repeat(np.arange(low, high), size)
             step = (np.arange(len(clip)) - np.repeat(np.cumsum(size) - size, size)) * nth
-            yield clip.astype(np.int32), step.astype(np.int32)
             low = high
+            if len(clip):
+                yield clip.astype(np.int32), step.astype(np.int32)
 
 
 def _few(column: pa.ChunkedArray) -> list[pa.BinaryArray]:

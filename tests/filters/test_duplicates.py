@@ -164,6 +164,8 @@ def test_a_picture_is_a_copy_of_a_picture_and_of_no_clip() -> None:
     picture = Seen(shown.samples[:1], None)
     found = groups(table({"clip": shown, "one": picture, "two": picture}))
     assert found == {"clip": None, "one": "one", "two": "one"}
+    # A run of pictures alone has no trace at all.
+    assert groups(table({"one": picture, "two": picture})) == {"one": "one", "two": "one"}
 
 
 def test_groups_do_not_chain() -> None:
