@@ -1,11 +1,12 @@
-"""Trees over signals, learned from the real clips themselves, each source judged by what the others taught.
+"""Probes and trees, learned from the real clips themselves, each source judged by what the others taught.
 
     python benchmarks/real_leave_out.py real.csv RUN
 
 `real.csv` is `benchmarks/real_labels.py`'s, RUN has split and scored the clips. For lecture, low_quality and
-static: of each source, trees are grown on the clips of all others (`filters.labels.forest`) and say what its
-clips are. This shows what is to be had from some hundred real clips, beside what rendered films alone teach;
-nothing that comes of it is shipped. The number of trees is a tenth of nano's and was not looked for.
+static: of each source, probes and trees are grown on the clips of all others (`filters.labels.forest`) and
+say what its clips are. This shows what is to be had from some hundred real clips, beside what rendered films
+alone teach; nothing that comes of it is shipped. The number of trees is a tenth of nano's and was not looked
+for.
 """
 
 from __future__ import annotations
@@ -20,46 +21,47 @@ import torch
 from rich.console import Console
 
 from filters.commands.showing import table
+from filters.labels.building import open_encoder, pick_device
 from filters.labels.clips import LabelRun
 from filters.labels.config import recipe
-from filters.labels.data import LabelledClips, read_labelled
+from filters.labels.data import read_labelled
 from filters.labels.evaluation import evaluate, summary
-from filters.labels.forest import grow
+from filters.labels.forest import Examples, grow
+from filters.labels.planting import examples_of
 from filters.labels.questions import LABELS
 
 JUDGED = ("lecture", "low_quality", "static")
 TREES = 20
 
 
-def left_out(data: LabelledClips, label: int) -> npt.NDArray[np.float64]:
-    """Return the log-odds (N,) of a label, each from trees that have seen no clip of its source."""
-    sources = np.array(data.sources)
-    odds = np.zeros(len(sources))
-    for source in sorted(set(data.sources)):
+def left_out(examples: Examples, width: int, looks: int) -> npt.NDArray[np.float64]:
+    """Return the log-odds (N, L) of labels, each from trees that have seen no clip of its source."""
+    sources = np.array(examples.sources)
+    odds = np.zeros(examples.yes_NL.shape)
+    for source in sorted(set(examples.sources)):
         judged = sources == source
-        trees = grow(
-            data.signals_NS[~judged],
-            data.yes_NL[~judged, label : label + 1],
-            sources[~judged].tolist(),
-            TREES,
-            drop_signal=0.25,
-            seed=0,
-        )
-        odds[judged] = trees(torch.from_numpy(data.signals_NS[judged]))[:, 0].double().numpy()
+        forest = grow(examples.of(~judged), TREES, drop_signal=0.25, seed=0, width=width, looks=looks)
+        seen = examples.of(judged)
+        probed = forest.probe(seen.pooled_NP)
+        odds[judged] = forest(torch.cat([torch.from_numpy(seen.plain_NX), probed], dim=1)).double().numpy()
     return odds
 
 
 def main() -> None:
     """Print the table."""
     labels, run = Path(sys.argv[1]), sys.argv[2]
+    torch.set_num_threads(1)
+    model = recipe("nano").model
+    encoder = open_encoder(model.encoder, pick_device("cpu"))
     with tempfile.TemporaryDirectory() as cache:
-        data = read_labelled(labels, LabelRun(run), recipe("nano").model, None, Path(cache))
+        data = read_labelled(labels, LabelRun(run), model, encoder, Path(cache))
+        told = examples_of(data, np.arange(len(data.rows)), model.encoder.looks)
+    judged = [LABELS.index(name) for name in JUDGED]
     yes = np.full_like(data.yes_NL, np.nan)
+    yes[:, judged] = data.yes_NL[:, judged]
     chances = np.full(yes.shape, 0.5)
-    for name in JUDGED:
-        label = LABELS.index(name)
-        yes[:, label] = data.yes_NL[:, label]
-        chances[:, label] = 1 / (1 + np.exp(-left_out(data, label)))
+    some = Examples(told.plain_NX, told.pooled_NP, yes[:, judged], told.sources)
+    chances[:, judged] = 1 / (1 + np.exp(-left_out(some, encoder.width, model.encoder.looks)))
     found = evaluate("left out", data.rows, data.sources, yes, chances)
     Console(width=140).print(table(summary(found)))
 

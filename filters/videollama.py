@@ -47,7 +47,9 @@ class Forest(Protocol):
     share: Tensor
     """weight of its log-odds, 0 to 1"""
 
-    def joined(self, odds_BL: Tensor, signals_BS: Tensor, frames_BTCHW: Tensor, present_BT: Tensor) -> Tensor:
+    def joined(
+        self, odds_BL: Tensor, signals_BS: Tensor, sights_BV: Tensor, tokens_BTKE: Tensor, present_BT: Tensor
+    ) -> Tensor:
         """Return the network's log-odds and its own put together, float32 (B, L)."""
 
 
@@ -124,10 +126,10 @@ class QFormer(nn.Module):
 class VideoLlama(nn.Module):
     """The classifier of all labels.
 
-    `encoder` (nano) turns pictures into frame tokens and is trained; without one, frame tokens come in ready
-    made by a frozen encoder. `signal_tokens` (nano) turns measurements into tokens, and into what shifts the
-    queries. `cues` are how many things beside the labels training asks for. `forest` (nano) judges
-    numbers of signals and pictures; it is set when the network is trained, and then shares in what is said.
+    Frame tokens come in ready made by a frozen encoder. `signal_tokens` (nano) turns measurements into
+    tokens, and into what shifts the queries. `cues` are how many things beside the labels training asks for.
+    `forest` (nano) judges numbers of signals and pictures; it is set when the network is trained, and then
+    shares in what is said.
     """
 
     def __init__(
@@ -144,15 +146,15 @@ class VideoLlama(nn.Module):
         layers: int,
         queries: int,
         cues: int = 0,
-        encoder: nn.Module | None = None,
         signal_tokens: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.encoder = encoder
         self.forest: Forest | None = None
         self.signal_tokens = signal_tokens
         self.language = language
         self._labels = labels
+        self.register_buffer("token_mean", torch.zeros(cells, feature_width))
+        self.register_buffer("token_scale", torch.ones(cells, feature_width))
         self.into_qformer = nn.Linear(feature_width, width)
         self.frame_position = nn.Parameter(torch.randn(frames, width) * 0.02)
         self.cell_position = nn.Parameter(torch.randn(cells, width) * 0.02)
@@ -162,28 +164,34 @@ class VideoLlama(nn.Module):
         self.glimpse = nn.Linear(width, labels + cues)
 
     def forward(
-        self, frames: Tensor, present_BT: Tensor, signals_BS: Tensor | None = None, *, shortcut: bool = False
+        self,
+        frames_BTKE: Tensor,
+        present_BT: Tensor,
+        signals_BS: Tensor | None = None,
+        sights_BV: Tensor | None = None,
+        *,
+        shortcut: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Return the log-odds of yes against no, float32 (B, L); with `shortcut` the network's in three ways.
 
         Args:
-            frames: pictures (B, T, 3, H, W), uint8 or float 0 to 255, where there is an encoder; else frame
-                tokens (B, T, K, E).
+            frames_BTKE: the encoder's tokens of each frame.
             present_BT: False where a clip has no such frame.
             signals_BS: measurements, not a number where missing.
+            sights_BV: numbers of the pictures, for the trees.
             shortcut: also what a linear layer makes of the mean query, past the language model, and another
                 of the mean frame token, past the Q-Former too: (3, B, L) of the labels, (2, B, C) of the
                 cues. Training alone asks for it: before the later parts have learned to read, the earlier
                 ones learn by it what there is to be told (Lee et al., "Deeply-Supervised Nets", 2015).
         """
-        tokens_BTKD = self.frame_tokens(frames, present_BT)
+        tokens_BTKD = self.frame_tokens(frames_BTKE)
         queries_BQD = self.queried(tokens_BTKD, present_BT, signals_BS)
         video_BQD = self.into_language(queries_BQD)
         odds_BL = torch.stack([self.ask(video_BQD, label) for label in range(self._labels)], dim=1)
         if not shortcut:
-            if self.forest is None or signals_BS is None:
+            if self.forest is None or signals_BS is None or sights_BV is None:
                 return odds_BL
-            both_BL: Tensor = self.forest.joined(odds_BL, signals_BS, frames, present_BT)
+            both_BL: Tensor = self.forest.joined(odds_BL, signals_BS, sights_BV, frames_BTKE, present_BT)
             return both_BL
         weight_BT = present_BT / present_BT.sum(1, keepdim=True).clamp(min=1)
         mean_BD = torch.einsum("btkd,bt->bd", tokens_BTKD.float(), weight_BT) / tokens_BTKD.shape[2]
@@ -197,16 +205,18 @@ class VideoLlama(nn.Module):
         odds_B: Tensor = self.language.ask(video_BQD, label)
         return odds_B
 
-    def video_tokens(self, frames: Tensor, present_BT: Tensor, signals_BS: Tensor | None = None) -> Tensor:
+    def video_tokens(
+        self, frames_BTKE: Tensor, present_BT: Tensor, signals_BS: Tensor | None = None
+    ) -> Tensor:
         """Return what the language model reads of a clip, in its width."""
-        tokens_BTKD = self.frame_tokens(frames, present_BT)
+        tokens_BTKD = self.frame_tokens(frames_BTKE)
         video_BQD: Tensor = self.into_language(self.queried(tokens_BTKD, present_BT, signals_BS))
         return video_BQD
 
-    def frame_tokens(self, frames: Tensor, present_BT: Tensor) -> Tensor:
+    def frame_tokens(self, frames_BTKE: Tensor) -> Tensor:
         """Return the frames' tokens in the Q-Former's width (B, T, K, D), without positions."""
-        tokens_BTKE = self._encoded(frames, present_BT) if self.encoder is not None else frames
-        tokens_BTKD: Tensor = self.into_qformer(tokens_BTKE.to(self.into_qformer.weight.dtype))
+        told = (frames_BTKE.float() - self.get_buffer("token_mean")) * self.get_buffer("token_scale")
+        tokens_BTKD: Tensor = self.into_qformer(told.to(self.into_qformer.weight.dtype))
         return tokens_BTKD
 
     def queried(self, tokens_BTKD: Tensor, present_BT: Tensor, signals_BS: Tensor | None = None) -> Tensor:
@@ -222,11 +232,6 @@ class VideoLlama(nn.Module):
             allowed.append(torch.ones_like(signals_BS, dtype=torch.bool))
         queries_BQD: Tensor = self.qformer(torch.cat(memory, 1), torch.cat(allowed, 1), about_BD)
         return queries_BQD
-
-    def _encoded(self, frames_BTCHW: Tensor, present_BT: Tensor) -> Tensor:
-        assert self.encoder is not None
-        tokens_BTKE: Tensor = self.encoder(frames_BTCHW, present_BT)
-        return tokens_BTKE
 
 
 def trainable(module: nn.Module) -> Sequence[tuple[str, nn.Parameter]]:

@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from filters.commands.showing import Bars, table, wide_console
-from filters.labels.building import pick_device, require_torch
+from filters.labels.building import open_encoder, pick_device, require_torch
 from filters.labels.calibration import probabilities
 from filters.labels.checkpoint import SHIPPED, load_model, read_checkpoint
 from filters.labels.clips import LabelRun
@@ -45,17 +45,12 @@ def run(
     require_torch()
     checkpoint = read_checkpoint(model)
     place = pick_device(device)
-    encoder = None
-    if checkpoint.model.encoder is not None:
-        from filters.labels.frozen_encoder import FrozenEncoder
-
-        encoder = FrozenEncoder(checkpoint.model.encoder, place)
+    encoder = open_encoder(checkpoint.model.encoder, place)
     opened = LabelRun(clips)
     data = read_labelled(
         labels, opened, checkpoint.model, encoder, output / "cache", bars.counting("features")
     )
-    if encoder is not None:
-        encoder.close()
+    encoder.close()
     if split == "auto":
         split = "test" if data.labels_sha256 == checkpoint.labels_sha256 else "all"
     chosen = np.arange(len(data.rows))

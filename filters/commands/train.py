@@ -6,30 +6,27 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 import typer
 from rich.console import Console
 
 from filters.commands.showing import Bars, table, wide_console
-from filters.labels.building import pick_device, require_torch
+from filters.labels.building import open_encoder, pick_device, require_torch
 from filters.labels.calibration import probabilities, temperature
 from filters.labels.card import model_card
 from filters.labels.checkpoint import Checkpoint, write_checkpoint
 from filters.labels.clips import LabelRun
 from filters.labels.config import Recipe, recipe
-from filters.labels.data import Indices, LabelledClips, check_classes, predict, read_labelled
+from filters.labels.data import LabelledClips, check_classes, predict, read_labelled
 from filters.labels.evaluation import Evaluation, evaluate, summary
+from filters.labels.planting import plant
 from filters.labels.processes import Group
 from filters.labels.questions import LABELS
 from filters.labels.splits import SPLITS
 from filters.labels.training import Trained, begin
 from filters.labels.training import train as fit
-
-if TYPE_CHECKING:
-    import torch
 
 __all__ = ["run", "train"]
 
@@ -44,11 +41,7 @@ def run(
     require_torch()
     device = pick_device(chosen.device)
     with Group() as group:
-        encoder = None
-        if chosen.model.encoder is not None:
-            from filters.labels.frozen_encoder import FrozenEncoder
-
-            encoder = FrozenEncoder(chosen.model.encoder, device)
+        encoder = open_encoder(chosen.model.encoder, device)
         opened = LabelRun(clips)
         # The first process makes the features, the others find them made; and it alone speaks.
         if group.rank != 0:
@@ -61,15 +54,20 @@ def run(
         begin(output, chosen, data.labels_sha256, str(clips), writes=group.rank == 0)
         if group.rank == 0:
             group.wait()
-        width = None if encoder is None else encoder.width
-        if encoder is not None:
-            encoder.close()
+        encoder.close()
         trained = fit(
-            data, chosen, width, output / "state.pt", device, group, bars.stepping("train"), bars.epoch
+            data,
+            chosen,
+            encoder.width,
+            output / "state.pt",
+            device,
+            group,
+            bars.stepping("train"),
+            bars.epoch,
         )
         if group.rank != 0:
             return None
-        _plant(trained, data, chosen, device)
+        plant(trained.network, data, chosen, device)
         val = data.of("val", chosen.seed)
         odds = predict(trained.network, data, val, device)
         temperatures = {}
@@ -82,7 +80,7 @@ def run(
             trained.network,
             chosen.model,
             temperatures=temperatures,
-            feature_width=width,
+            feature_width=encoder.width,
             seed=chosen.seed,
             labels_sha256=data.labels_sha256,
         )
@@ -96,44 +94,6 @@ def run(
         )
         _report(output, checkpoint, chosen, trained, data, found, settings)
     return found
-
-
-def _plant(trained: Trained, data: LabelledClips, chosen: Recipe, device: torch.device) -> None:
-    """Grow the trees that judge the signals beside the network, where the model has any."""
-    if not chosen.model.trees:
-        return
-    import torch
-
-    from filters.labels.forest import grow, share_of_trees
-
-    learn, val = data.of("train", chosen.seed), data.of("val", chosen.seed)
-    forest = grow(
-        _told(data, learn, chosen),
-        data.yes_NL[learn],
-        [data.sources[int(n)] for n in learn],
-        chosen.model.trees,
-        drop_signal=chosen.drop_signal,
-        seed=chosen.seed,
-        looks=chosen.model.looks,
-    )
-    trees = forest(torch.from_numpy(_told(data, val, chosen))).double().numpy()
-    share = share_of_trees(data.yes_NL[val], predict(trained.network, data, val, device), trees)
-    forest.get_buffer("share").fill_(share)
-    trained.network.forest = forest.to(device)
-
-
-def _told(data: LabelledClips, chosen: Indices, how: Recipe) -> npt.NDArray[np.float32]:
-    """Return the numbers that trees read of some clips: signals, and sights of their pictures."""
-    import torch
-
-    from filters.labels.sights import sights
-
-    seen = []
-    for start in range(0, len(chosen), 16):
-        found = data.pack(chosen[start : start + 16])
-        frames, present = torch.from_numpy(found.frames), torch.from_numpy(found.present_BT)
-        seen.append(sights(frames, present, how.model.looks).numpy())
-    return np.concatenate([data.signals_NS[chosen], np.concatenate(seen)], axis=1)
 
 
 def _check_splits(labels: Path, data: LabelledClips, chosen: Recipe) -> None:

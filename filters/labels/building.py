@@ -1,4 +1,4 @@
-"""A classifier's modules from its configuration."""
+"""A classifier's modules and its frozen encoder from its configuration."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from filters.labels.config import ModelConfig
+from filters.clip.weights import find_encoder
+from filters.labels.config import LITE, EncoderConfig, ModelConfig
 from filters.labels.questions import LABELS
 from shards.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
 
+    from filters.labels.encoders import Encoder
     from filters.videollama import VideoLlama
 
-__all__ = ["build", "pick_device", "require_torch"]
+__all__ = ["build", "encoder_digest", "open_encoder", "pick_device", "require_torch"]
 
 
 def require_torch() -> None:
@@ -37,12 +39,12 @@ def pick_device(device: str) -> torch.device:
 
 
 def build(
-    config: ModelConfig, feature_width: int | None, dtype: torch.dtype | None = None, *, cues: int = 0
+    config: ModelConfig, feature_width: int, dtype: torch.dtype | None = None, *, cues: int = 0
 ) -> VideoLlama:
     """Return a model with fresh weights (of torch's seed), on the CPU.
 
-    `feature_width` is that of the frozen encoder's tokens, None where the model has its own; `dtype` that of
-    a frozen language model, float32 unless said; `cues` are what training asks for beside the labels.
+    `feature_width` is that of the frozen encoder's tokens; `dtype` that of a frozen language model, float32
+    unless said; `cues` are what training asks for beside the labels.
     """
     import torch
     from torch import nn
@@ -59,26 +61,38 @@ def build(
 
         language = HubLanguage(config.language, dtype or torch.float32)
         language_width = language.width
-    own = config.encoder is None
-    if config.encoder is None:
-        cells, feature_width = nano_parts.CELLS, nano_parts.FEATURES
-    elif feature_width is None:
-        raise RuntimeError("a frozen encoder's tokens have a width")
-    else:
-        cells = config.encoder.grid**2 + 1
     signals = len(config.signals)
     return VideoLlama(
         language=language,
         language_width=language_width,
         labels=len(LABELS),
-        frames=config.looks + config.frames,
-        cells=cells,
+        frames=config.encoder.looks + config.frames,
+        cells=config.encoder.cells,
         feature_width=feature_width,
         width=config.width,
         heads=config.heads,
         layers=config.layers,
         queries=config.queries,
         cues=cues,
-        encoder=nano_parts.ConvEncoder(config.looks) if own else None,
         signal_tokens=nano_parts.SignalTokens(signals, config.signal_bins, config.width) if signals else None,
     )
+
+
+def open_encoder(config: EncoderConfig, device: torch.device, batch: int | None = None) -> Encoder:
+    """Load an encoder onto `device`, `batch` pictures a pass. Raises ConfigError where it is not there."""
+    if config.model == LITE:
+        from filters.labels.lite_encoder import LiteEncoder
+
+        return LiteEncoder(config, device)
+    from filters.labels.frozen_encoder import FrozenEncoder
+
+    return FrozenEncoder(config, device, batch)
+
+
+def encoder_digest(config: EncoderConfig) -> str:
+    """Return what tells an encoder's weights from others; ConfigError where it is not on this machine."""
+    if config.model == LITE:
+        from filters.labels.lite_encoder import lite_digest
+
+        return lite_digest()
+    return find_encoder(config.model, config.pretrained).digest()

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from curate.config import validate
-from filters.clip.weights import file_digest, find_encoder
+from filters.clip.weights import file_digest
+from filters.labels.building import build, encoder_digest
 from filters.labels.config import ModelConfig
 from filters.labels.questions import LABELS, QUESTIONS
 from shards.errors import ConfigError
@@ -42,8 +43,8 @@ class Checkpoint:
     model: ModelConfig
     temperatures: tuple[float, ...]
     """by label: log-odds are divided by it"""
-    feature_width: int | None
-    """of the frozen encoder's tokens; None: the model has its own encoder"""
+    feature_width: int
+    """of the frozen encoder's tokens"""
     weights_sha256: str
     seed: int
     """of the split by source"""
@@ -60,9 +61,7 @@ class Checkpoint:
 
 def frozen_digests(model: ModelConfig) -> dict[str, str]:
     """Return the digests of the frozen parts; ConfigError where one is not on this machine."""
-    digests = {}
-    if model.encoder is not None:
-        digests["encoder"] = find_encoder(model.encoder.model, model.encoder.pretrained).digest()
+    digests = {"encoder": encoder_digest(model.encoder)}
     if model.language is not None:
         from filters.labels.hub_language import find_language, language_digest
 
@@ -76,7 +75,7 @@ def write_checkpoint(
     model: ModelConfig,
     *,
     temperatures: Mapping[str, float],
-    feature_width: int | None,
+    feature_width: int,
     seed: int,
     labels_sha256: str,
 ) -> Checkpoint:
@@ -123,7 +122,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             folder,
             validate(ModelConfig, said["model"], f"{path}: model"),
             tuple(float(said["temperatures"][label]) for label in LABELS),
-            said["feature_width"],
+            int(said["feature_width"]),
             said["weights_sha256"],
             int(said["split_seed"]),
             said["labels_sha256"],
@@ -151,14 +150,17 @@ def load_model(checkpoint: Checkpoint, device: Any) -> VideoLlama:
     import torch
     from safetensors.torch import load_file
 
-    from filters.labels.building import build
-
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     network = build(checkpoint.model, checkpoint.feature_width, dtype)
     if checkpoint.model.trees:
         from filters.labels.forest import SignalForest
 
-        network.forest = SignalForest(len(LABELS), checkpoint.model.trees, checkpoint.model.looks)
+        network.forest = SignalForest(
+            len(LABELS),
+            checkpoint.model.trees,
+            width=checkpoint.feature_width,
+            looks=checkpoint.model.encoder.looks,
+        )
     state = load_file(checkpoint.folder / WEIGHTS)
     wanted = _trained_state(network)
     shapes = {name: value.shape for name, value in state.items()}

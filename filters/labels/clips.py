@@ -1,8 +1,7 @@
 """A run's clips as the classifier sees them: rows of the index, and their features, made once and kept.
 
-Features are pictures (`nano`: uint8 (T, H, W, 3), close looks first) or a frozen encoder's tokens (float16
-(T, K, E)), a file a clip, named by the clip, its samples and whatever made them: another encoder or other
-samples never mix, and a file that was begun and not finished is not there.
+A file a clip, named by the clip, its samples and whatever made its features: another encoder or other samples
+never mix, and a file that was begun and not finished is not there.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,19 +20,16 @@ from curate.clips_unit import read_samples
 from curate.records import Row, Sample
 from filters.labels.changes import CHANGES, change_numbers
 from filters.labels.config import ModelConfig
-from filters.labels.pictures import PictureError, close_look, small_picture
+from filters.labels.encoders import Encoder, Features
+from filters.labels.pictures import PictureError
 from filters.spread import spread
 from shards.errors import InputError
 from shards.index import build_index
 from shards.run import RunFiles
 from shards.tables import iter_batches, part_schema, read_parts
 
-if TYPE_CHECKING:
-    from filters.labels.frozen_encoder import FrozenEncoder
-
 __all__ = [
     "FeatureCache",
-    "Features",
     "LabelRun",
     "Pack",
     "columns_of",
@@ -41,8 +37,6 @@ __all__ = [
     "pack",
     "signals_of",
 ]
-
-Features = npt.NDArray[Any]
 
 _CLIP: Final = (
     "clip_id", "source_id", "source_uri", "start_s", "samples_sha256",
@@ -90,20 +84,13 @@ class LabelRun:
         return read_samples(self._run.storage, clip)
 
 
-def features_of(
-    samples: Sequence[Sample], model: ModelConfig, encoder: FrozenEncoder | None
-) -> Features | None:
+def features_of(samples: Sequence[Sample], model: ModelConfig, encoder: Encoder) -> Features | None:
     """Return what the network sees of a clip's samples; None of no samples.
 
     Raises PictureError where one of them is no JPEG.
     """
     jpegs = [sample.jpeg for sample in spread(samples, model.frames)]
-    if not jpegs:
-        return None
-    if encoder is not None:
-        return encoder.encode(jpegs)
-    looks = [close_look(jpeg, model.picture_px) for jpeg in spread(jpegs, model.looks)]
-    return np.stack([*looks, *(small_picture(jpeg, model.picture_px) for jpeg in jpegs)])
+    return encoder.encode(jpegs) if jpegs else None
 
 
 def columns_of(signals: Sequence[str]) -> list[str]:
@@ -129,25 +116,20 @@ def signals_of(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> npt.N
 class FeatureCache:
     """Features by clip, in a folder."""
 
-    def __init__(
-        self, folder: Path, run: LabelRun, model: ModelConfig, encoder: FrozenEncoder | None
-    ) -> None:
+    def __init__(self, folder: Path, run: LabelRun, model: ModelConfig, encoder: Encoder) -> None:
         self._folder = folder
         self._run = run
         self._model = model
         self._encoder = encoder
-        how: dict[str, Any] = {"frames": model.frames, "version": 1}
-        if encoder is None:
-            how |= {"picture_px": list(model.picture_px), "looks": model.looks}
-        else:
-            how |= {"encoder": encoder.digest, "grid": model.encoder.grid if model.encoder else None}
+        seen = {"grid": model.encoder.grid, "looks": model.encoder.looks}
+        how = {"frames": model.frames, "encoder": encoder.digest, "version": 2, **seen}
         self._how = json.dumps(how, sort_keys=True)
 
     def path(self, clip: Row) -> Path:
         """Return where a clip's features lie."""
         key = hashlib.sha256(f"{self._how}\n{clip['samples_sha256']}".encode()).hexdigest()[:16]
         ident = str(clip["clip_id"])
-        return self._folder / ident[:2] / f"{ident}-{key}.npy"
+        return self._folder / ident[:2] / f"{ident}-{key}.npz"
 
     def fill(self, clips: Sequence[Row], advance: Callable[[int], None]) -> list[int]:
         """Make what is missing; return the positions of clips that have features."""
@@ -164,7 +146,7 @@ class FeatureCache:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 scratch = path.with_suffix(".part")
                 with scratch.open("wb") as file:
-                    np.save(file, found)
+                    np.savez(file, tokens=found.tokens, sights=found.sights)
                 scratch.replace(path)
             usable.append(number)
             advance(1)
@@ -172,27 +154,26 @@ class FeatureCache:
 
     def load(self, clip: Row) -> Features:
         """Return a clip's features, which `fill` has made."""
-        found: Features = np.load(self.path(clip))
-        return found
+        with np.load(self.path(clip)) as found:
+            return Features(found["tokens"], found["sights"])
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
     """Features of several clips side by side."""
 
-    frames: Features
-    """(B, T, …), zeros where a clip has fewer"""
+    tokens_BTKE: npt.NDArray[np.float16]
+    """zeros where a clip has fewer frames"""
     present_BT: npt.NDArray[np.bool_]
+    sights_BV: npt.NDArray[np.float32]
 
 
 def pack(features: Sequence[Features]) -> Pack:
-    """Return features of clips with different numbers of frames as one array; pictures channels first."""
-    longest = max(len(one) for one in features)
-    frames = np.zeros((len(features), longest, *features[0].shape[1:]), features[0].dtype)
+    """Return features of clips with different numbers of frames as one array."""
+    longest = max(len(one.tokens) for one in features)
+    tokens = np.zeros((len(features), longest, *features[0].tokens.shape[1:]), np.float16)
     present = np.zeros((len(features), longest), np.bool_)
     for number, one in enumerate(features):
-        frames[number, : len(one)] = one
-        present[number, : len(one)] = True
-    if frames.dtype == np.uint8:
-        frames = np.ascontiguousarray(frames.transpose(0, 1, 4, 2, 3))
-    return Pack(frames, present)
+        tokens[number, : len(one.tokens)] = one.tokens
+        present[number, : len(one.tokens)] = True
+    return Pack(tokens, present, np.stack([one.sights for one in features]))

@@ -1,7 +1,8 @@
 """What a classifier is made of, and how it is trained: one checked record each, with a preset a size.
 
-`nano` has an encoder and a language model of its own and reads signals beside the pictures; `base` and `full`
-differ in numbers alone: an open_clip encoder and a causal language model, both by path or hub name.
+`nano` has the encoder that is shipped and a language model of its own, and reads signals beside the
+pictures; `base` and `full` differ in numbers alone: an open_clip encoder and a causal language model, both by
+path or hub name.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from curate.records import Options
 from filters.labels.changes import CHANGES
 from shards.errors import ConfigError
 
-__all__ = ["SIGNALS", "SIZES", "EncoderConfig", "LanguageConfig", "ModelConfig", "Recipe", "recipe"]
+__all__ = ["LITE", "SIGNALS", "SIZES", "EncoderConfig", "LanguageConfig", "ModelConfig", "Recipe", "recipe"]
 
 Size = Literal["nano", "base", "full"]
 SIZES: Final[tuple[Size, ...]] = ("nano", "base", "full")
@@ -36,12 +37,33 @@ SIGNALS: Final = (
 )  # fmt: skip
 
 
+LITE: Final = "efficientnet-lite0"
+"""the encoder that is shipped"""
+
+
 class EncoderConfig(Options):
     """The frozen image encoder."""
 
-    model: str = Field(description="as the stage `clip` has it: open_clip's name, local-dir:…, hf-hub:…")
+    model: str = Field(
+        description="efficientnet-lite0, which is shipped; or as the stage `clip` has it: open_clip's name, "
+        "local-dir:…, hf-hub:…"
+    )
     pretrained: str | None = Field(None, description="as the stage `clip` has it")
     grid: int = Field(4, ge=1, description="tokens a side that a frame's patches are averaged to")
+    looks: int = Field(
+        0, ge=0, description="samples of which a piece is seen unscaled, too; efficientnet-lite0 alone"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> EncoderConfig:
+        if self.looks and self.model != LITE:
+            raise ValueError(f"looks {self.looks}: {LITE} alone takes close looks")
+        return self
+
+    @property
+    def cells(self) -> int:
+        """Return how many tokens a frame has: the grid's and what is told of all of it."""
+        return self.grid**2 + (2 if self.model == LITE else 1)
 
 
 class LanguageConfig(Options):
@@ -53,7 +75,7 @@ class LanguageConfig(Options):
 
 
 class ModelConfig(Options):
-    """The classifier. `encoder` and `language` null: small ones of its own, trained with the rest."""
+    """The classifier. `language` null: a small one of its own, trained with the rest."""
 
     size: Size
     frames: int = Field(8, ge=1, description="samples of a clip at most, evenly spread")
@@ -61,10 +83,8 @@ class ModelConfig(Options):
     queries: int = Field(32, ge=1)
     layers: int = Field(2, ge=1)
     heads: int = Field(12, ge=1)
-    encoder: EncoderConfig | None = None
+    encoder: EncoderConfig
     language: LanguageConfig | None = None
-    picture_px: tuple[int, int] = Field((96, 160), description="height, width that the own encoder sees")
-    looks: int = Field(0, ge=0, description="samples that the own encoder also sees a piece of, unscaled")
     signals: tuple[str, ...] = Field((), description="columns that become tokens beside the frames'")
     trees: int = Field(0, ge=0, description="boosted trees a label that judge the signals, too; 0: none")
     signal_bins: int = Field(8, ge=2, description="quantiles that a signal is told by")
@@ -73,12 +93,12 @@ class ModelConfig(Options):
     def _fits(self) -> ModelConfig:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
-        if any(side % 32 for side in self.picture_px):
-            raise ValueError(f"picture_px {list(self.picture_px)}: multiples of 32 are wanted")
         if self.trees and not self.signals:
             raise ValueError(f"trees {self.trees}: there are no signals that they could judge")
-        if self.looks > self.frames or (self.looks and self.encoder is not None):
-            raise ValueError(f"looks {self.looks}: at most `frames`, and of the own encoder alone")
+        if self.trees and self.encoder.model != LITE:
+            raise ValueError(f"trees {self.trees}: they read numbers of pictures that {LITE} alone gives")
+        if self.encoder.looks > self.frames:
+            raise ValueError(f"encoder.looks {self.encoder.looks}: at most `frames`, {self.frames}")
         if unknown := set(self.signals) - set(SIGNALS):
             raise ValueError(f"signals: {min(unknown)!r} is not a measurement of a clip")
         return self
@@ -89,7 +109,7 @@ class Recipe(Options):
 
     model: ModelConfig
     epochs: int = Field(20, ge=1)
-    signal_epochs: int = Field(40, ge=0, description="on signals alone, before the pictures come in; nano")
+    signal_epochs: int = Field(40, ge=0, description="on signals alone, before the pictures come in")
     max_steps: int | None = Field(None, ge=1, description="updates at most")
     batch: int = Field(16, ge=1, description="clips an update, over all processes")
     learning_rate: float = Field(1e-3, gt=0, description="after warm-up; falls as a cosine")
@@ -100,7 +120,6 @@ class Recipe(Options):
     drop_signals: float = Field(0.1, ge=0, lt=1, description="of all signals of a clip, at random")
     drop_frame: float = Field(0.1, ge=0, lt=1, description="of each frame, at random; one always stays")
     drop_frames: float = Field(0.1, ge=0, lt=1, description="of all frames of a clip that keeps its signals")
-    augment: bool = Field(True, description="vary pictures; the own encoder's alone")
     average: float = Field(0.995, ge=0, lt=1, description="of the moving average of the weights; 0: none")
     shortcut: float = Field(0.5, ge=0, description="weight of the losses that pass later parts by")
     cue: float = Field(0.1, ge=0, description="weight of a cue's loss; cues are the words of column `kind`")
@@ -113,12 +132,12 @@ class Recipe(Options):
 
 _NANO: Final[Mapping[str, Any]] = {
     "model": {
-        "size": "nano", "frames": 6, "width": 96, "queries": 8, "layers": 2, "heads": 4, "looks": 1,
-        "trees": 200, "signals": list(SIGNALS),
+        "size": "nano", "frames": 5, "width": 96, "queries": 8, "layers": 2, "heads": 4,
+        "encoder": {"model": LITE, "looks": 1}, "trees": 200, "signals": list(SIGNALS),
     },
     "batch": 8, "learning_rate": 1.5e-3, "epochs": 6, "signal_epochs": 8,
 }  # fmt: skip
-_LARGE: Final[dict[str, Any]] = {"learning_rate": 1e-4, "epochs": 5, "patience": 2, "augment": False}
+_LARGE: Final[dict[str, Any]] = {"learning_rate": 1e-4, "epochs": 5, "patience": 2}
 _PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     "nano": _NANO,
     "base": _LARGE | {

@@ -15,15 +15,15 @@ from curate.records import Row
 from filters.labels.answers import join
 from filters.labels.clips import FeatureCache, LabelRun, Pack, pack, signals_of
 from filters.labels.config import ModelConfig
+from filters.labels.encoders import Encoder
 from filters.labels.questions import LABELS
 from filters.labels.splits import Split, members
 from shards.errors import InputError
 
 if TYPE_CHECKING:
-    from filters.labels.frozen_encoder import FrozenEncoder
     from filters.videollama import VideoLlama
 
-__all__ = ["LabelledClips", "check_classes", "cues_of", "predict", "read_labelled"]
+__all__ = ["Indices", "LabelledClips", "check_classes", "cues_of", "predict", "read_labelled"]
 
 Indices = npt.NDArray[np.intp]
 
@@ -55,7 +55,7 @@ def read_labelled(
     labels: Path,
     run: LabelRun,
     model: ModelConfig,
-    encoder: FrozenEncoder | None,
+    encoder: Encoder,
     cache: Path,
     progress: Callable[[int], Callable[[int], None]] = lambda _: lambda _: None,
 ) -> LabelledClips:
@@ -114,9 +114,10 @@ def predict(
         for chunk in _chunks(indices, batch):
             found = data.pack(chunk)
             odds = network(
-                torch.from_numpy(found.frames).to(device),
+                torch.from_numpy(found.tokens_BTKE).to(device),
                 torch.from_numpy(found.present_BT).to(device),
                 torch.from_numpy(data.signals_NS[chunk]).to(device) if data.signals_NS.shape[1] else None,
+                torch.from_numpy(found.sights_BV).to(device),
             )
             chunks.append(odds.double().cpu().numpy())
     return np.concatenate(chunks)

@@ -1,20 +1,22 @@
-"""Boosted trees over a clip's signals and sights: the second judge that `nano` asks beside its network.
+"""Boosted trees over a clip's signals, sights and probes: the second judge that `nano` asks.
 
-Tables of numbers are what trees are good at: on signals alone they were above the network, which sees
-pictures too, after 9 CPU seconds of growing. They read some numbers of the pictures as well
-(`filters.labels.sights`). So `nano` says a weighted mean of the two log-odds. The trees
-learn from the split `train` alone, after the network, which is trained and chosen without them; the weight
-is one number for all labels, chosen on the validation split.
+Tables of numbers are what trees are good at. They read the signals, some numbers of the pictures
+(`filters.labels.sights`), and what linear probes say of the encoder's tokens (`filters.labels.probe`). `nano`
+says a weighted mean of their log-odds and the network's. The trees learn from the split `train` alone, after
+the network, which is trained and chosen without them; the weight is one number for all labels, chosen on the
+validation split.
 
 A number that is missing lies below all values. So that the trees do not lean on any one of them, they see
-each clip twice, once with some numbers left out. Cost: 0.5 CPU ms a clip, sights apart.
+each clip twice, once with some numbers left out. Cost: 0.5 CPU ms a clip.
 
-Shape letters: B clips, S signals, X signals and sights, L labels, T trees, I inner nodes, F leaves of a tree.
+Shape letters: B, N clips, S signals, V sights, P pooled numbers of the tokens, X what trees read of a clip,
+L labels, T trees, I inner nodes, F leaves of a tree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -25,9 +27,9 @@ from torch import Tensor, nn
 from filters.boosting import fit
 from filters.labels.calibration import balanced_weights, scale_and_offset
 from filters.labels.metrics import log_loss
-from filters.labels.sights import sights
+from filters.labels.probe import Probe, fit_probe, pooled, pooled_width, unseen
 
-__all__ = ["SignalForest", "grow", "share_of_trees"]
+__all__ = ["Examples", "SignalForest", "grow", "share_of_trees"]
 
 _DEPTH: Final = 4
 _RATE: Final = 0.07
@@ -38,10 +40,14 @@ _FOLDS: Final = 3
 class SignalForest(nn.Module):  # type: ignore[misc]
     """The trees of all labels; node n's children are 2n + 1 (number at most the threshold) and 2n + 2."""
 
-    def __init__(self, labels: int, trees: int, looks: int = 0) -> None:
-        """Make trees that say nothing; `grow` makes others. The first `looks` pictures are close looks."""
+    def __init__(self, labels: int, trees: int, *, width: int, looks: int) -> None:
+        """Make trees that say nothing; `grow` makes others.
+
+        Frame tokens are `width` wide, those of the first `looks` frames are of close looks.
+        """
         super().__init__()
         self._looks = looks
+        self.probe = Probe(labels, pooled_width(width, looks))
         inner = 2**_DEPTH - 1
         self.register_buffer("share", torch.tensor(0.5))
         self.register_buffer("base", torch.zeros(labels))
@@ -49,9 +55,12 @@ class SignalForest(nn.Module):  # type: ignore[misc]
         self.register_buffer("threshold", torch.zeros(labels, trees, inner))
         self.register_buffer("leaf", torch.zeros(labels, trees, inner + 1))
 
-    def joined(self, odds_BL: Tensor, signals_BS: Tensor, frames_BTCHW: Tensor, present_BT: Tensor) -> Tensor:
+    def joined(
+        self, odds_BL: Tensor, signals_BS: Tensor, sights_BV: Tensor, tokens_BTKE: Tensor, present_BT: Tensor
+    ) -> Tensor:
         """Return a network's log-odds (B, L) moved towards those of the trees, by the trees' share."""
-        told_BX = torch.cat([signals_BS.float(), sights(frames_BTCHW, present_BT, self._looks)], dim=1)
+        probed_BL = self.probe(pooled(tokens_BTKE, present_BT, self._looks))
+        told_BX = torch.cat([signals_BS.float(), sights_BV.float(), probed_BL], dim=1)
         return torch.lerp(odds_BL.float(), self(told_BX), self.get_buffer("share"))
 
     def forward(self, told_BX: Tensor) -> Tensor:
@@ -70,33 +79,53 @@ class SignalForest(nn.Module):  # type: ignore[misc]
         return torch.stack(odds, dim=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What trees learn from."""
+
+    plain_NX: npt.NDArray[np.float32]
+    """signals and sights, not a number where missing"""
+    pooled_NP: Tensor
+    """numbers of the frame tokens"""
+    yes_NL: npt.NDArray[np.float32]
+    """1 yes, 0 no, not a number: nobody was sure"""
+    sources: Sequence[str]
+
+    def of(self, chosen_N: npt.NDArray[np.bool_]) -> Examples:
+        """Return some of them."""
+        sources = [source for source, held in zip(self.sources, chosen_N, strict=True) if held]
+        pooled_NP = self.pooled_NP[torch.from_numpy(chosen_N)]
+        return Examples(self.plain_NX[chosen_N], pooled_NP, self.yes_NL[chosen_N], sources)
+
+    @property
+    def fold_N(self) -> npt.NDArray[np.intp]:
+        """Return which of some folds each is in; all of a source are in one."""
+        place_N: npt.NDArray[np.intp] = np.unique(np.asarray(self.sources), return_inverse=True)[1]
+        return place_N % _FOLDS
+
+
 def grow(
-    told_NX: npt.NDArray[np.float32],
-    yes_NL: npt.NDArray[np.float32],
-    sources: Sequence[str],
-    trees: int,
-    *,
-    drop_signal: float,
-    seed: int,
-    looks: int = 0,
+    examples: Examples, trees: int, *, drop_signal: float, seed: int, width: int, looks: int
 ) -> SignalForest:
     """Return trees for each label, grown on clips with an answer, both classes weighing the same.
 
-    `yes_NL` is 1, 0 or not a number; each label must have both answers. `drop_signal` is the share of the
-    numbers left out when a clip is seen for the second time. Trees believe of what they have seen that they
-    would know it again, and say yes to less than they should of what they have not. So others are grown
-    first, which have seen two thirds of the sources, and what these say of the rest is put right by a scale
-    and an offset a label; those are the trees', too.
+    `drop_signal` is the share of the numbers left out when a clip is seen for the second time. Trees believe
+    of what they have seen that they would know it again, and say yes to less than they should of what they
+    have not. So others are grown first, which have seen two thirds of the sources, and what these say of the
+    rest is put right by a scale and an offset a label; those are the trees', too.
     """
-    forest = _grown(told_NX, yes_NL, trees, drop_signal, seed, looks)
-    fold_N = np.unique(np.asarray(sources), return_inverse=True)[1] % _FOLDS
-    unseen_NL = np.full(yes_NL.shape, np.nan)
+    forest = _grown(examples, trees, drop_signal, seed, width, looks)
+    fold_N = examples.fold_N
+    unseen_NL = np.full(examples.yes_NL.shape, np.nan)
     for fold in range(_FOLDS):
         out = fold_N == fold
         if out.any() and not out.all():
-            others = _grown(told_NX[~out], yes_NL[~out], trees, drop_signal, seed, looks)
-            unseen_NL[out] = others(torch.from_numpy(told_NX[out])).double().numpy()
-    for label, (answers, odds) in enumerate(zip(yes_NL.T, unseen_NL.T, strict=True)):
+            others = _grown(examples.of(~out), trees, drop_signal, seed, width, looks)
+            told_NX = np.concatenate(
+                [examples.plain_NX[out], others.probe(examples.pooled_NP[torch.from_numpy(out)]).numpy()], 1
+            )
+            unseen_NL[out] = others(torch.from_numpy(told_NX)).double().numpy()
+    for label, (answers, odds) in enumerate(zip(examples.yes_NL.T, unseen_NL.T, strict=True)):
         known = ~np.isnan(answers) & ~np.isnan(odds)
         scale, offset = scale_and_offset(answers[known] == 1, odds[known])
         forest.get_buffer("base")[label] = scale * forest.get_buffer("base")[label] + offset
@@ -105,19 +134,17 @@ def grow(
 
 
 def _grown(
-    told_NX: npt.NDArray[np.float32],
-    yes_NL: npt.NDArray[np.float32],
-    trees: int,
-    drop_signal: float,
-    seed: int,
-    looks: int,
+    examples: Examples, trees: int, drop_signal: float, seed: int, width: int, looks: int
 ) -> SignalForest:
-    """Return trees as they grow; those of a label that has one class only say nothing."""
+    """Return probes and trees as they grow; those of a label that has one class only say nothing."""
+    forest = SignalForest(examples.yes_NL.shape[1], trees, width=width, looks=looks)
+    forest.probe = fit_probe(examples.pooled_NP, examples.yes_NL)
+    probed_NL = unseen(examples.pooled_NP, examples.yes_NL, examples.fold_N)
+    told_NX = np.concatenate([examples.plain_NX, probed_NL], axis=1)
     rng = np.random.default_rng([seed, 4])
     dropped_NX = np.where(rng.random(told_NX.shape) < drop_signal, np.nan, told_NX)
     both_MX = np.nan_to_num(np.concatenate([told_NX, dropped_NX]), nan=_MISSING).astype(np.float32)
-    forest = SignalForest(yes_NL.shape[1], trees, looks)
-    for label, answers in enumerate(np.concatenate([yes_NL, yes_NL]).T):
+    for label, answers in enumerate(np.concatenate([examples.yes_NL, examples.yes_NL]).T):
         known = ~np.isnan(answers)
         yes = answers[known] == 1
         if yes.all() or not yes.any():

@@ -11,16 +11,14 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from filters.clip.weights import find_encoder
 from filters.labels.config import EncoderConfig
+from filters.labels.encoders import Features
 from filters.labels.pictures import PictureError
 from shards.errors import ConfigError
 
 __all__ = ["FrozenEncoder"]
-
-Tokens = npt.NDArray[np.float16]
 
 
 class FrozenEncoder:
@@ -68,8 +66,8 @@ class FrozenEncoder:
         self._tower = None
         self._closing.close()
 
-    def encode(self, jpegs: Sequence[bytes]) -> Tokens:
-        """Return the tokens of samples (T, K, E), float16. Raises PictureError for what is no JPEG."""
+    def encode(self, jpegs: Sequence[bytes]) -> Features:
+        """Return the tokens of samples. Raises PictureError for what is no JPEG."""
         import io
 
         import torch
@@ -89,8 +87,7 @@ class FrozenEncoder:
                 part = torch.stack(pictures[start : start + self._batch])
                 filled = torch.cat([part, part.new_zeros((self._batch - len(part), *part.shape[1:]))])
                 chunks.append(self._tokens(filled.to(self._device, self._dtype))[: len(part)])
-        found: Tokens = torch.cat(chunks).half().cpu().numpy()
-        return found
+        return Features(torch.cat(chunks).half().cpu().numpy(), np.empty(0, np.float32))
 
     def _tokens(self, pixels_NCHW: Any) -> Any:
         import torch

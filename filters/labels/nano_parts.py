@@ -1,12 +1,8 @@
-"""The parts that `nano` has of its own: image encoder, signal tokens, causal language model. All are trained.
-
-Together less than a million parameters; 40 million multiplications a frame of 96 x 160.
-"""
+"""The parts that `nano` has of its own: signal tokens and a causal language model. Both are trained."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -15,82 +11,7 @@ from torch.nn import functional
 from filters.labels.questions import QUESTIONS
 from filters.videollama import Attention
 
-__all__ = ["CELLS", "FEATURES", "ConvEncoder", "SignalTokens", "SmallLanguage", "vocabulary"]
-
-FEATURES: Final = 96
-"""width of a frame's tokens"""
-_GRID: Final = (3, 5)
-CELLS: Final = _GRID[0] * _GRID[1]
-_LUMA: Final = (0.299, 0.587, 0.114)
-
-
-class _Residual(nn.Module):
-    """Two convolutions and a short cut (He et al. 2016), with group normalization (Wu and He 2018).
-
-    Groups and not batches: a picture's tokens do not depend on its company, nor on what the training saw.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(_step(width, width, 1), _step(width, width, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.body(x)
-        return out
-
-
-def _step(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.GroupNorm(8, outputs), nn.GELU()
-    )
-
-
-class ConvEncoder(nn.Module):
-    """Pictures → a grid of 3 x 5 tokens each.
-
-    It sees red, green, blue, and how much the luma changed since the sample before (the first: until the one
-    after it): whether things move is easier to see there than from two pictures' tokens. A picture's plain
-    mean and spread of each channel are added as numbers, since normalization takes them away. The first
-    `looks` pictures are pieces of samples, not scaled; nothing changes between them and others.
-    """
-
-    def __init__(self, looks: int = 0) -> None:
-        super().__init__()
-        self._looks = looks
-        self.register_buffer("luma", torch.tensor(_LUMA), persistent=False)
-        self.body = nn.Sequential(
-            _step(4, 16, 2),
-            _step(16, 32, 2),
-            _step(32, 64, 2),
-            _Residual(64),
-            _step(64, FEATURES, 2),
-            _Residual(FEATURES),
-            nn.AdaptiveAvgPool2d(_GRID),
-        )
-        self.plain = nn.Linear(8, FEATURES)
-
-    def forward(self, frames_BTCHW: Tensor, present_BT: Tensor) -> Tensor:
-        """Return (B, T, 15, 96) of RGB pictures, 0 to 255; sides are multiples of 32."""
-        pictures = frames_BTCHW.float() / 127.5 - 1
-        luma_BTHW = torch.einsum("btchw,c->bthw", pictures, self.get_buffer("luma"))
-        looks = self._looks
-        change_BTHW = torch.zeros_like(luma_BTHW)
-        change_BTHW[:, looks:] = _changes(luma_BTHW[:, looks:], present_BT[:, looks:])
-        x_NCHW = torch.cat([pictures, change_BTHW[:, :, None]], dim=2).flatten(0, 1)
-        x_NCHW = x_NCHW.contiguous(memory_format=torch.channels_last)
-        plain_NF = torch.cat([x_NCHW.mean(dim=(2, 3)), x_NCHW.std(dim=(2, 3))], dim=1)
-        tokens_NKE = self.body(x_NCHW).flatten(2).transpose(1, 2) + self.plain(plain_NF)[:, None]
-        out: Tensor = tokens_NKE.unflatten(0, frames_BTCHW.shape[:2])
-        return out
-
-
-def _changes(luma_BTHW: Tensor, present_BT: Tensor) -> Tensor:
-    """Return |luma - luma of the frame before|, 0 to 2; 0 where either frame is missing."""
-    if luma_BTHW.shape[1] == 1:
-        return torch.zeros_like(luma_BTHW)
-    both = (present_BT[:, 1:] & present_BT[:, :-1])[..., None, None]
-    later = (luma_BTHW[:, 1:] - luma_BTHW[:, :-1]).abs() * both
-    return torch.cat([later[:, :1], later], dim=1)
+__all__ = ["SignalTokens", "SmallLanguage", "vocabulary"]
 
 
 class SignalTokens(nn.Module):

@@ -1,4 +1,4 @@
-"""Samples as small pictures for `nano`, close looks at their detail, and how training varies them.
+"""Samples as small pictures, and close looks at their detail.
 
 JPEGs are decoded at a half, a quarter or an eighth of their size, whichever is the smallest that is still as
 large as what is wanted: libjpeg leaves the rest of the work out. Cost: 1.5 CPU ms a sample of 448 px; a close
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from shards.errors import ClipError
 
-__all__ = ["PictureError", "close_look", "jpeg_size", "small_picture", "varied"]
+__all__ = ["PictureError", "close_look", "jpeg_size", "small_picture"]
 
 Pictures = npt.NDArray[np.uint8]
 
@@ -92,33 +92,3 @@ def close_look(jpeg: bytes, size_px: tuple[int, int]) -> Pictures:
     piece = found[top : top + height, left : left + width]
     picture: Pictures = cv2.cvtColor(np.ascontiguousarray(piece), cv2.COLOR_BGR2RGB)
     return picture
-
-
-def varied(pictures_THWC: Pictures, rng: np.random.Generator, looks: int = 0) -> Pictures:
-    """Return the pictures of a clip, all varied alike, so that rendered footage teaches what real shows.
-
-    Mirrored, cropped by up to 12 % of each side, brightness, contrast and colours shifted a little, gray one
-    time in ten, with a little noise one time in four. Nothing is blurred, shaken or darkened much: these are
-    faults that the labels are about. The first `looks` are close looks: they are not cropped, for that makes
-    them softer, and get no noise.
-    """
-    _, height, width, _ = pictures_THWC.shape
-    if rng.random() < 0.5:
-        pictures_THWC = pictures_THWC[:, :, ::-1]
-    keep = rng.uniform(0.88, 1.0, 2)
-    y0, x0 = (rng.uniform(0, 1 - keep) * (height, width)).astype(int)
-    y1, x1 = y0 + round(keep[0] * height), x0 + round(keep[1] * width)
-    cropped = [
-        cv2.resize(np.ascontiguousarray(one[y0:y1, x0:x1]), (width, height), interpolation=cv2.INTER_LINEAR)
-        for one in pictures_THWC[looks:]
-    ]
-    cropped = [*pictures_THWC[:looks], *cropped]
-    values = np.stack(cropped).astype(np.float32)
-    if rng.random() < 0.1:
-        values[:] = values.mean(axis=3, keepdims=True)
-    gain = rng.uniform(0.85, 1.15) * rng.uniform(0.93, 1.07, 3)
-    values = (values - 128) * gain.astype(np.float32) + np.float32(128 + rng.uniform(-15, 15))
-    if rng.random() < 0.25:
-        noise = rng.standard_normal(values[looks:].shape, np.float32)
-        values[looks:] += noise * np.float32(rng.uniform(0, 4))
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -26,23 +26,31 @@ _ZONES: Final = (3, 5)
 _Mean: TypeAlias = Callable[[Tensor], Tensor]
 
 
-def sights(frames_BTCHW: Tensor, present_BT: Tensor, looks: int) -> Tensor:
-    """Return numbers (B, V), float32, of RGB pictures, 0 to 255, of which the first `looks` are close looks.
+def sights(frames_BTCHW: Tensor, present_BT: Tensor, looks_BNCHW: Tensor) -> Tensor:
+    """Return numbers (B, V), float32, of RGB pictures, 0 to 255, at least one, and of close looks at them.
 
-    Sides are at least 32 px; there is a picture beside the close looks.
+    Sides are at least 32 px.
     """
-    pictures = frames_BTCHW.float()
-    luma_BTHW = torch.einsum("btchw,c->bthw", pictures, pictures.new_tensor(_LUMA))
-    color_BTHW = pictures.amax(2) - pictures.amin(2)
-    present = present_BT[:, looks:].float()
-    luma, color = luma_BTHW[:, looks:], color_BTHW[:, looks:]
+    pictures, present = frames_BTCHW.float(), present_BT.float()
+    luma, color = _luma(pictures), _color(pictures)
     found = [*_plain(luma, color, present), *_lines(luma, present), *_layout(luma, color, present)]
     found += [*_staying(luma, present), *_changing(luma, present), *_symmetry(luma, present)]
     found += [*_seams(luma, present), *_corners(luma, present), *_borders(luma, present)]
-    found += [*_patches(luma, color, present), *_paint(pictures[:, looks:], luma, present)]
-    for number in range(looks):
-        found += _detail(luma_BTHW[:, number], color_BTHW[:, number])
+    found += [*_patches(luma, color, present), *_paint(pictures, luma, present)]
+    for look_BCHW in looks_BNCHW.float().unbind(1):
+        found += _detail(_luma(look_BCHW), _color(look_BCHW))
     return torch.stack(found, dim=1)
+
+
+def _luma(pictures: Tensor) -> Tensor:
+    """Return the luma (…, H, W) of RGB pictures (…, C, H, W)."""
+    made: Tensor = torch.einsum("...chw,c->...hw", pictures, pictures.new_tensor(_LUMA))
+    return made
+
+
+def _color(pictures: Tensor) -> Tensor:
+    """Return how far the strongest channel is above the weakest (…, H, W)."""
+    return pictures.amax(-3) - pictures.amin(-3)
 
 
 def _over(present_BT: Tensor) -> _Mean:

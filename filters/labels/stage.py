@@ -18,16 +18,16 @@ import pyarrow as pa
 from pydantic import Field
 
 from curate.records import Clip, Failure, Options, Outcome, Stage
-from filters.labels.building import pick_device, require_torch
+from filters.labels.building import open_encoder, pick_device, require_torch
 from filters.labels.calibration import probabilities
 from filters.labels.checkpoint import SHIPPED, Checkpoint, load_model, read_checkpoint
-from filters.labels.clips import Features, columns_of, features_of, pack, signals_of
+from filters.labels.clips import columns_of, features_of, pack, signals_of
+from filters.labels.encoders import Encoder, Features
 from filters.labels.pictures import PictureError
 from filters.labels.questions import LABELS, QUESTIONS, column_name
 from shards.schemas import column
 
 if TYPE_CHECKING:
-    from filters.labels.frozen_encoder import FrozenEncoder
     from filters.videollama import VideoLlama
 
 __all__ = ["LabelOptions", "Labels"]
@@ -50,7 +50,7 @@ class LabelOptions(Options):
 class Labels(Stage):
     """Probabilities of the six negative labels."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     Options: ClassVar[type[Options]] = LabelOptions
     provides: ClassVar[pa.Schema] = pa.schema(
         [
@@ -66,7 +66,7 @@ class Labels(Stage):
         self._checkpoint: Checkpoint = read_checkpoint(folder)
         require_torch()
         self._network: VideoLlama | None = None
-        self._encoder: FrozenEncoder | None = None
+        self._encoder: Encoder | None = None
         self._device: Any = None
         self._closing = ExitStack()
 
@@ -91,12 +91,9 @@ class Labels(Stage):
             torch.set_num_threads(1)
         try:
             self._network = load_model(self._checkpoint, self._device)
-            if self._checkpoint.model.encoder is not None:
-                from filters.labels.frozen_encoder import FrozenEncoder
-
-                self._encoder = FrozenEncoder(
-                    self._checkpoint.model.encoder, self._device, self.options.encoder_batch
-                )
+            self._encoder = open_encoder(
+                self._checkpoint.model.encoder, self._device, self.options.encoder_batch
+            )
         except BaseException:
             self.close()
             raise
@@ -117,6 +114,8 @@ class Labels(Stage):
         return [self._judged(clip) for clip in clips]
 
     def _judged(self, clip: Clip) -> Outcome:
+        if self._encoder is None:
+            raise RuntimeError("Labels.process before setup")
         row: dict[str, object] = {"label_model": self._checkpoint.name}
         try:
             features = features_of(clip.samples(), self._checkpoint.model, self._encoder)
@@ -141,8 +140,9 @@ class Labels(Stage):
         signals_BS = signals_of([clip.row], names)
         with torch.inference_mode():
             odds_BL = self._network(
-                torch.from_numpy(found.frames).to(self._device),
+                torch.from_numpy(found.tokens_BTKE).to(self._device),
                 torch.from_numpy(found.present_BT).to(self._device),
                 torch.from_numpy(signals_BS).to(self._device) if names else None,
+                torch.from_numpy(found.sights_BV).to(self._device),
             )
         return odds_BL.cpu().numpy().astype(np.float64)

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,10 +36,10 @@ from filters.labels.calibration import balanced_weights
 from filters.labels.config import Recipe
 from filters.labels.data import Indices, LabelledClips, cues_of, predict
 from filters.labels.metrics import log_loss
-from filters.labels.pictures import varied
 from filters.labels.processes import Group
 from filters.labels.progress import Average, Epoch, Progress, resumed, save
 from filters.labels.questions import LABELS
+from filters.spread import spread
 from shards.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,8 +50,12 @@ if TYPE_CHECKING:
 __all__ = ["Trained", "begin", "quantile_edges", "train"]
 
 _WEIGHT_MOST: Final = 20.0
-_Seen: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[np.bool_], npt.NDArray[np.float32] | None]
-"""frames, which of them are there, signals"""
+_MEASURED: Final = 256
+"""clips"""
+_SOME: Final = 1e-3
+"""spread of a number over all frames, below which it says nothing"""
+_Seen: TypeAlias = tuple[npt.NDArray[np.float16], npt.NDArray[np.bool_], npt.NDArray[np.float32] | None]
+"""frames' tokens, which of them are there, signals"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def begin(output: Path, recipe: Recipe, labels_sha256: str, run: str, *, writes:
 def train(
     data: LabelledClips,
     recipe: Recipe,
-    feature_width: int | None,
+    feature_width: int,
     state: Path,
     device: torch.device,
     group: Group,
@@ -99,6 +103,7 @@ def train(
     if network.signal_tokens is not None:
         edges = quantile_edges(data.signals_NS[learn], recipe.model.signal_bins)
         network.signal_tokens.get_buffer("edges").copy_(torch.from_numpy(edges))
+    _standardize(network, data, learn)
     network.to(device)
     optimizer = _optimizer(network, recipe)
     average = Average(network, recipe.average)
@@ -106,7 +111,7 @@ def train(
     for done in progress.history:
         on_epoch(done)
     loop = _Loop(data, recipe, device, group, network, optimizer, average, learn, cues_NC)
-    if not progress.history and recipe.model.signals and recipe.model.encoder is None:
+    if not progress.history and recipe.model.signals:
         loop.read_signals()
     for epoch in range(len(progress.history), recipe.epochs):
         if _finished(progress, recipe, loop.total):
@@ -237,6 +242,17 @@ class _Loop:
         return float(answered.detach())
 
 
+def _standardize(network: VideoLlama, data: LabelledClips, learn: Indices) -> None:
+    """Note mean and spread of each number of a frame's tokens, over some of the clips learned from."""
+    import torch
+
+    frames = np.concatenate([data.cache.load(data.rows[n]).tokens for n in spread(learn.tolist(), _MEASURED)])
+    told_NKE = torch.from_numpy(frames).double()
+    spread_KE = told_NKE.std(0, unbiased=False)
+    network.get_buffer("token_mean").copy_(told_NKE.mean(0))
+    network.get_buffer("token_scale").copy_(torch.where(spread_KE > _SOME, 1 / spread_KE, 0.0))
+
+
 def quantile_edges(signals_NS: npt.NDArray[np.float32], bins: int) -> npt.NDArray[np.float32]:
     """Return the quantiles of each signal (S, bins + 1) over the clips that have it; zeros where none has."""
     edges = np.zeros((signals_NS.shape[1], bins + 1), np.float32)
@@ -257,33 +273,28 @@ def _positive_weights(yes_NL: npt.NDArray[np.float32]) -> npt.NDArray[np.float32
 
 
 def _signals_alone(data: LabelledClips, chosen: Indices, recipe: Recipe, rng: np.random.Generator) -> _Seen:
-    """Return a batch whose clips have no frames; pictures are as small as the encoder takes them."""
+    """Return a batch whose clips have no frames."""
     signals = data.signals_NS[chosen].copy()
     signals[rng.random(signals.shape) < recipe.drop_signal] = np.nan
-    shown = recipe.model.looks + 1
-    frames = np.zeros((len(chosen), shown, 3, 32, 32), np.uint8)
-    return frames, np.zeros((len(chosen), shown), np.bool_), signals
+    frame = data.cache.load(data.rows[int(chosen[0])]).tokens[:1]
+    none = np.zeros((len(chosen), *frame.shape), np.float16)
+    return none, np.zeros((len(chosen), 1), np.bool_), signals
 
 
 def _seen(data: LabelledClips, chosen: Indices, recipe: Recipe, rng: np.random.Generator) -> _Seen:
-    """Return what the network sees of a batch: pictures varied, some frames and signals left out."""
-    from filters.labels.clips import pack
-
-    features = [data.cache.load(data.rows[int(n)]) for n in chosen]
-    if recipe.augment and recipe.model.encoder is None:
-        features = [varied(one, rng, recipe.model.looks) for one in features]
-    found = pack(features)
+    """Return what the network sees of a batch: some frames and signals left out."""
+    found = data.pack(chosen)
     present = found.present_BT & (rng.random(found.present_BT.shape) >= recipe.drop_frame)
     none = ~present.any(axis=1)
     present[none] = found.present_BT[none]
     if not recipe.model.signals:
-        return found.frames, present, None
+        return found.tokens_BTKE, present, None
     signals = data.signals_NS[chosen].copy()
     signals[rng.random(signals.shape) < recipe.drop_signal] = np.nan
     fate = rng.random(len(chosen))
     signals[fate < recipe.drop_signals] = np.nan
     present[fate > 1 - recipe.drop_frames] = False
-    return found.frames, present, signals
+    return found.tokens_BTKE, present, signals
 
 
 def _schedule(step: int, total: int, warmup: float) -> float:

@@ -10,10 +10,30 @@ torch = pytest.importorskip("torch")
 from filters.boosting import fit  # noqa: E402
 from filters.labels.building import build  # noqa: E402
 from filters.labels.config import recipe  # noqa: E402
-from filters.labels.forest import SignalForest, grow, share_of_trees  # noqa: E402
+from filters.labels.forest import Examples, SignalForest, grow, share_of_trees  # noqa: E402
+from filters.labels.probe import pooled, pooled_width  # noqa: E402
 from filters.labels.questions import LABELS  # noqa: E402
-from filters.labels.sights import sights  # noqa: E402
 from shards.errors import ConfigError  # noqa: E402
+
+WIDTH = 2
+"""of frame tokens that say nothing"""
+
+
+def grown(
+    told: np.ndarray, yes: np.ndarray, sources: list[str], trees: int, drop_signal: float = 0.1
+) -> SignalForest:
+    """Return trees of numbers beside tokens that are all alike."""
+    nothing = torch.zeros(len(told), pooled_width(WIDTH, 0))
+    examples = Examples(told, nothing, yes, sources)
+    return grow(examples, trees, drop_signal=drop_signal, seed=0, width=WIDTH, looks=0)
+
+
+def asked(forest: SignalForest, told: np.ndarray) -> np.ndarray:
+    """Return what trees say of numbers whose probes say nothing."""
+    labels = len(forest.get_buffer("base"))
+    probed = forest.probe(torch.zeros(len(told), pooled_width(WIDTH, 0)))
+    assert probed.shape == (len(told), labels)
+    return forest(torch.cat([torch.from_numpy(told), probed], dim=1)).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +51,12 @@ def test_trees_learn_what_no_line_divides(examples: tuple[np.ndarray, np.ndarray
     signals, yes = examples
     learn, judge = slice(0, 300), slice(300, 400)
     sources = [str(n // 3) for n in range(300)]
-    forest = grow(signals[learn], yes[learn], sources, 60, drop_signal=0.1, seed=0)
-    odds = forest(torch.from_numpy(signals[judge])).numpy()
+    forest = grown(signals[learn], yes[learn], sources, 60)
+    odds = asked(forest, signals[judge])
     assert odds.dtype == np.float32
     assert (((odds > 0) == (yes[judge] == 1)).mean(0) > [0.8, 0.95]).all()
-    again = grow(signals[learn], yes[learn], sources, 60, drop_signal=0.1, seed=0)
-    assert torch.equal(again(torch.from_numpy(signals)), forest(torch.from_numpy(signals)))
+    again = grown(signals[learn], yes[learn], sources, 60)
+    assert (asked(again, signals) == asked(forest, signals)).all()
 
 
 def test_trees_say_yes_to_as_much_as_they_should_of_what_they_have_not_seen() -> None:
@@ -46,11 +66,11 @@ def test_trees_say_yes_to_as_much_as_they_should_of_what_they_have_not_seen() ->
     yes = (told[:, :1] + rng.normal(0, 0.7, (900, 1)) > 1.5).astype(np.float32)
     learn, judge = slice(0, 300), slice(300, 900)
     sources = [str(n) for n in range(300)]
-    plain = grow(told[learn], yes[learn], ["one"] * 300, 60, drop_signal=0.1, seed=0)
-    put_right = grow(told[learn], yes[learn], sources, 60, drop_signal=0.1, seed=0)
+    plain = grown(told[learn], yes[learn], ["one"] * 300, 60)
+    put_right = grown(told[learn], yes[learn], sources, 60)
     recalls = []
     for forest in (plain, put_right):
-        said = forest(torch.from_numpy(told[judge])).numpy() >= 0
+        said = asked(forest, told[judge]) >= 0
         recalls.append((said[yes[judge] == 1].mean(), (~said[yes[judge] == 0]).mean()))
     assert abs(recalls[0][0] - recalls[0][1]) > 0.25
     assert abs(recalls[1][0] - recalls[1][1]) < 0.15
@@ -61,17 +81,17 @@ def test_they_say_what_the_trees_of_one_example_at_a_time_say() -> None:
     rng = np.random.default_rng(1)
     signals = rng.normal(0, 1, (80, 3)).astype(np.float32)
     yes = signals[:, 1] > 0.2
-    grown = fit(signals, yes, np.ones(80), trees=7, depth=4)
-    forest = SignalForest(1, 7)
-    forest.get_buffer("base")[0] = grown.base
+    one = fit(signals, yes, np.ones(80), trees=7, depth=4)
+    forest = SignalForest(1, 7, width=WIDTH, looks=0)
+    forest.get_buffer("base")[0] = one.base
     for name, values in (
-        ("feature", grown.feature_TN),
-        ("threshold", grown.threshold_TN),
-        ("leaf", grown.leaf_TL),
+        ("feature", one.feature_TN),
+        ("threshold", one.threshold_TN),
+        ("leaf", one.leaf_TL),
     ):
         forest.get_buffer(name)[0] = torch.from_numpy(values)
     said = torch.sigmoid(forest(torch.from_numpy(signals))[:, 0]).numpy()
-    np.testing.assert_allclose(said, [grown.probability(one) for one in signals], atol=1e-5)
+    np.testing.assert_allclose(said, [one.probability(told) for told in signals], atol=1e-5)
 
 
 def test_the_trees_have_the_share_at_which_both_are_best() -> None:
@@ -86,22 +106,35 @@ def test_the_trees_have_the_share_at_which_both_are_best() -> None:
 
 
 def test_a_network_with_trees_says_the_weighted_mean_of_both() -> None:
-    model = recipe("nano", ["model.picture_px=[32, 64]"]).model
+    model = recipe("nano").model
     torch.manual_seed(0)
-    network = build(model, None).eval()
-    pictures = torch.randint(0, 256, (2, 3, 3, 32, 64), dtype=torch.uint8)
-    signals, present = torch.rand(2, len(model.signals)), torch.ones(2, 3, dtype=torch.bool)
-    alone = network(pictures, present, signals)
-    told = torch.cat([signals, sights(pictures, present, model.looks)], dim=1)
+    network = build(model, 8).eval()
+    tokens = torch.randn(2, 3, model.encoder.cells, 8)
+    signals, sights, present = torch.rand(2, len(model.signals)), torch.rand(2, 4), torch.ones(2, 3) > 0
+    alone = network(tokens, present, signals, sights)
     rng = np.random.default_rng(3)
-    some = rng.random((60, told.shape[1])).astype(np.float32)
-    yes = (some[:, -len(LABELS) :] > 0.5).astype(np.float32)
-    network.forest = grow(some, yes, ["one"] * 60, 5, drop_signal=0.0, seed=0, looks=model.looks)
+    some = rng.random((60, len(model.signals) + 4)).astype(np.float32)
+    seen = torch.from_numpy(rng.random((60, pooled_width(8, 1))).astype(np.float32))
+    yes = (some[:, -len(LABELS) :] + seen[:, :6].numpy() > 1).astype(np.float32)
+    examples = Examples(some, seen, yes, [str(n) for n in range(60)])
+    network.forest = grow(examples, 5, drop_signal=0.0, seed=0, width=8, looks=1)
     network.forest.share.fill_(0.25)
-    both = network(pictures, present, signals)
+    probed = network.forest.probe(pooled(tokens, present, 1))
+    assert probed.shape == (2, len(LABELS))
+    assert probed.any()
+    told = torch.cat([signals, sights, probed], dim=1)
+    both = network(tokens, present, signals, sights)
     torch.testing.assert_close(both, 0.75 * alone + 0.25 * network.forest(told))
 
 
-def test_trees_without_signals_are_refused() -> None:
-    with pytest.raises(ConfigError, match="trees 200: there are no signals"):
-        recipe("nano", ["model.signals=[]"])
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("model.signals=[]", "trees 200: there are no signals"),
+        ("model.encoder.model=ViT-B-32", "looks 1: efficientnet-lite0 alone takes close looks"),
+        ("model.encoder={model: ViT-B-32}", "trees 200: they read numbers of pictures that"),
+    ],
+)
+def test_trees_without_what_they_read_are_refused(setting: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        recipe("nano", [setting])

@@ -59,11 +59,13 @@ def test_tokens_are_the_pooled_vector_and_the_patches_in_a_grid(parts: Path) -> 
     encoder = FrozenEncoder(config, pick_device("cpu"), batch=2)
     jpegs = [jpeg(picture(seed)) for seed in range(3)]
     try:
-        tokens = encoder.encode(jpegs)
+        features = encoder.encode(jpegs)
+        tokens = features.tokens
+        assert not len(features.sights)
         assert tokens.shape == (3, 1 + 2 * 2, 64)
         assert tokens.dtype == np.float16
         assert encoder.width == 64
-        np.testing.assert_array_equal(encoder.encode(jpegs[2:])[0], tokens[2])
+        np.testing.assert_array_equal(encoder.encode(jpegs[2:]).tokens[0], tokens[2])
         import io
 
         import open_clip

@@ -1,4 +1,4 @@
-"""Samples as small pictures, and how training varies them."""
+"""Samples as small pictures, and close looks at them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sampled_clips import scene
 
-from filters.labels.pictures import PictureError, close_look, jpeg_size, small_picture, varied
+from filters.labels.pictures import PictureError, close_look, jpeg_size, small_picture
 
 
 def jpeg(picture: object, quality: int = 90) -> bytes:
@@ -54,37 +54,3 @@ def test_a_small_sample_is_grown_to_a_close_look(size: tuple[int, int]) -> None:
     assert close_look(jpeg(scene("street", size=size)), (96, 160)).shape == (96, 160, 3)
     with pytest.raises(PictureError):
         close_look(b"", (96, 160))
-
-
-def test_close_looks_keep_their_sharpness() -> None:
-    checks = np.indices((96, 160)).sum(0) % 2 * 160 + 40
-    clip = np.stack([np.repeat(checks[..., None], 3, 2).astype(np.uint8)] * 2)
-    softest = {True: 255.0, False: 255.0}
-    for seed in range(12):
-        look, frame = varied(clip, np.random.default_rng(seed), 1).astype(int)
-        for first, one in ((True, look), (False, frame)):
-            softest[first] = min(softest[first], float(np.abs(np.diff(one, axis=1)).mean()))
-    assert softest[True] > 110 > softest[False]
-
-
-def test_frames_of_a_clip_are_varied_alike_and_not_beyond_recognition() -> None:
-    clip = np.stack([small_picture(jpeg(scene("street")), (96, 160))] * 3)
-    mirrored = 0
-    for seed in range(30):
-        found = varied(clip, np.random.default_rng(seed))
-        assert found.shape == clip.shape
-        assert found.dtype == np.uint8
-        plain, other = clip[0].mean(axis=2).ravel(), found[0].mean(axis=2)
-        alike = [float(np.corrcoef(plain, side.ravel())[0, 1]) for side in (other, other[:, ::-1])]
-        mirrored += alike[1] > alike[0]
-        assert max(alike) > 0.3
-        # Noise apart, a standing picture stands.
-        assert np.abs(found[0].astype(int) - found[1]).mean() < 8
-    assert 5 < mirrored < 25
-
-
-def test_variation_is_that_of_the_seed() -> None:
-    clip = np.stack([small_picture(jpeg(scene("street")), (96, 160))])
-    first, again, other = (varied(clip, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert (first == again).all()
-    assert (first != other).any()

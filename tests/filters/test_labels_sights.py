@@ -43,21 +43,25 @@ def in_color(luma: Tensor) -> Tensor:
     return luma[:, :, None].expand(-1, -1, 3, -1, -1).to(torch.uint8)
 
 
+def told_of(frames: Tensor, *present: list[bool]) -> Tensor:
+    """Return the numbers of frames and of the first as a close look."""
+    return sights(frames, torch.tensor(present), frames[:, :1])
+
+
 def test_numbers_do_not_depend_on_company_or_on_pictures_that_are_missing() -> None:
     few, many = in_color(scene(1, 3)), in_color(scene(2, 5))
-    alone = sights(few, torch.ones(1, 3, dtype=torch.bool), 1)
+    alone = told_of(few, [True] * 3)
     padded = torch.cat([few, torch.full_like(many[:, 3:], 77)], dim=1)
-    present = torch.tensor([[True] * 3 + [False] * 2, [True] * 5])
-    together = sights(torch.cat([padded, many]), present, 1)
+    together = told_of(torch.cat([padded, many]), [True] * 3 + [False] * 2, [True] * 5)
     assert alone.isfinite().all()
     torch.testing.assert_close(together[:1], alone, rtol=1e-4, atol=1e-4)
 
 
 def test_of_one_picture_there_is_no_change_and_all_else() -> None:
-    told = sights(in_color(scene(0, 2)), torch.ones(1, 2, dtype=torch.bool), 1)
+    told = told_of(in_color(scene(0, 1)), [True])
     missing = int(told.isnan().sum())
     assert missing == len(_changing(scene(0, 1), there(1)))
-    padded = sights(in_color(scene(0, 3)), torch.tensor([[True, True, False]]), 1)
+    padded = told_of(in_color(scene(0, 2)), [True, False])
     assert int(padded.isnan().sum()) == missing
 
 

@@ -23,13 +23,17 @@ from filters.labels import LABELS
 from filters.labels.building import build, pick_device
 from filters.labels.checkpoint import load_model, read_checkpoint, write_checkpoint
 from filters.labels.config import recipe
-from filters.labels.forest import grow
+from filters.labels.forest import Examples, grow
+from filters.labels.probe import pooled_width
 from filters.labels.stage import LabelOptions, Labels
 from filters.labels.training import quantile_edges
 from filters.videollama import ASIDE
 from shards.errors import ConfigError, InputError
 
 torch = pytest.importorskip("torch")
+
+WIDTH = 640
+"""of the shipped encoder's tokens"""
 
 
 def bars() -> Bars:
@@ -169,18 +173,18 @@ def test_two_processes_learn_one_model(labelled: Path, tmp_path: Path) -> None:
 def checkpoint(folder: Path, seed: int = 3) -> Path:
     torch.manual_seed(seed)
     model = recipe("nano", SMALL).model
-    network = build(model, None)
+    network = build(model, WIDTH)
     assert network.signal_tokens is not None
     edges = quantile_edges(np.random.default_rng(0).random((50, len(SIGNALS)), np.float32), model.signal_bins)
     network.signal_tokens.get_buffer("edges").copy_(torch.from_numpy(edges))
     rng = np.random.default_rng(1)
     some, yes = rng.random((40, len(SIGNALS)), np.float32), rng.integers(0, 2, (40, len(LABELS)))
-    network.forest = grow(
-        some, yes.astype(np.float32), [str(n) for n in range(len(some))], model.trees, drop_signal=0.2, seed=0
-    )
+    told = torch.from_numpy(rng.random((40, pooled_width(WIDTH, 1)), np.float32))
+    examples = Examples(some, told, yes.astype(np.float32), [str(n) for n in range(len(some))])
+    network.forest = grow(examples, model.trees, drop_signal=0.2, seed=0, width=WIDTH, looks=1)
     temperatures = {label: 1.0 + n / 10 for n, label in enumerate(LABELS)}
     write_checkpoint(
-        folder, network, model, temperatures=temperatures, feature_width=None, seed=7, labels_sha256="ab"
+        folder, network, model, temperatures=temperatures, feature_width=WIDTH, seed=7, labels_sha256="ab"
     )
     torch.save(network.state_dict(), folder / "whole.pt")
     return folder

@@ -12,13 +12,14 @@ from filters.labels.nano_parts import SignalTokens, SmallLanguage, vocabulary  #
 from filters.labels.questions import LABELS, QUESTIONS  # noqa: E402
 from filters.videollama import QFormer, VideoLlama  # noqa: E402
 
-MODEL = recipe("nano", ["model.picture_px=[32, 64]", "model.frames=3"]).model
+MODEL = recipe("nano", ["model.frames=3"]).model
+WIDTH = 40
 
 
 @pytest.fixture
 def network() -> VideoLlama:
     torch.manual_seed(0)
-    made = build(MODEL, None)
+    made = build(MODEL, WIDTH)
     edges = torch.linspace(0, 1, MODEL.signal_bins + 1).expand(len(MODEL.signals), -1)
     assert made.signal_tokens is not None
     made.signal_tokens.get_buffer("edges").copy_(edges)
@@ -27,9 +28,9 @@ def network() -> VideoLlama:
 
 def inputs(clips: int = 2, frames: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     rng = torch.Generator().manual_seed(1)
-    pictures = torch.randint(0, 256, (clips, frames, 3, 32, 64), dtype=torch.uint8, generator=rng)
+    tokens = torch.randn(clips, frames, MODEL.encoder.cells, WIDTH, generator=rng)
     signals = torch.rand(clips, len(MODEL.signals), generator=rng)
-    return pictures, torch.ones(clips, frames, dtype=torch.bool), signals
+    return tokens, torch.ones(clips, frames, dtype=torch.bool), signals
 
 
 def test_one_log_odds_a_label(network: VideoLlama) -> None:
@@ -52,9 +53,9 @@ def test_training_sees_three_answers_of_which_the_first_is_the_models(network: V
     assert both.shape == (3, 2, len(LABELS))
     assert cues.shape == (2, 2, 0)
     torch.testing.assert_close(both[0], network(*inputs()))
-    pictures, _, signals = inputs()
+    tokens, _, signals = inputs()
     none = torch.zeros(2, 3, dtype=torch.bool)
-    blind, _ = network(pictures, none, signals, shortcut=True)
+    blind, _ = network(tokens, none, signals, shortcut=True)
     # Without a frame the glimpse is that of nothing, and both clips alike.
     torch.testing.assert_close(blind[2, 0], blind[2, 1])
     assert blind.isfinite().all()
@@ -62,7 +63,7 @@ def test_training_sees_three_answers_of_which_the_first_is_the_models(network: V
 
 def test_training_asks_for_cues_beside_the_labels() -> None:
     torch.manual_seed(0)
-    asked = build(MODEL, None, cues=5).eval()
+    asked = build(MODEL, WIDTH, cues=5).eval()
     labels, cues = asked(*inputs(), shortcut=True)
     assert labels.shape == (3, 2, len(LABELS))
     assert cues.shape == (2, 2, 5)
@@ -77,9 +78,9 @@ def test_the_questions_words_are_the_vocabulary() -> None:
 
 
 def test_gradient_reaches_every_part(network: VideoLlama) -> None:
-    pictures, present, signals = inputs()
+    tokens, present, signals = inputs()
     signals[0, ::2] = torch.nan
-    network(pictures, present, signals, shortcut=True)[0].square().sum().backward()
+    network(tokens, present, signals, shortcut=True)[0].square().sum().backward()
     still = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
     assert still == []
 
@@ -98,27 +99,25 @@ def test_a_later_token_never_changes_an_earlier_answer() -> None:
 
 
 def test_a_frame_that_is_not_there_has_no_say(network: VideoLlama) -> None:
-    pictures, present, signals = inputs()
+    tokens, present, signals = inputs()
     present[:, 2] = False
-    odds = network(pictures, present, signals)
-    pictures[:, 2] = 255 - pictures[:, 2]
-    torch.testing.assert_close(network(pictures, present, signals), odds)
-    torch.testing.assert_close(network(pictures[:, :2], present[:, :2], signals), odds)
+    odds = network(tokens, present, signals)
+    tokens[:, 2] = 1 - tokens[:, 2]
+    torch.testing.assert_close(network(tokens, present, signals), odds)
+    torch.testing.assert_close(network(tokens[:, :2], present[:, :2], signals), odds)
     present[:, 1] = False
-    assert not torch.allclose(network(pictures, present, signals), odds)
+    assert not torch.allclose(network(tokens, present, signals), odds)
 
 
 def test_the_order_of_frames_is_seen(network: VideoLlama) -> None:
-    pictures, present, signals = inputs()
-    assert not torch.allclose(
-        network(pictures, present, signals), network(pictures.flip(1), present, signals)
-    )
+    tokens, present, signals = inputs()
+    assert not torch.allclose(network(tokens, present, signals), network(tokens.flip(1), present, signals))
 
 
 def test_a_clip_gets_the_same_answer_in_any_company(network: VideoLlama) -> None:
-    pictures, present, signals = inputs(4)
-    together = network(pictures, present, signals)
-    alone = [network(pictures[n : n + 1], present[n : n + 1], signals[n : n + 1]) for n in range(4)]
+    tokens, present, signals = inputs(4)
+    together = network(tokens, present, signals)
+    alone = [network(tokens[n : n + 1], present[n : n + 1], signals[n : n + 1]) for n in range(4)]
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-5)
 
 
