@@ -26,11 +26,12 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from filters.labels.batches import Seen, seen, signals_alone
 from filters.labels.building import build
 from filters.labels.calibration import balanced_weights
 from filters.labels.config import Recipe
@@ -54,8 +55,6 @@ _MEASURED: Final = 256
 """clips"""
 _SOME: Final = 1e-3
 """spread of a number over all frames, below which it says nothing"""
-_Seen: TypeAlias = tuple[npt.NDArray[np.float16], npt.NDArray[np.bool_], npt.NDArray[np.float32] | None]
-"""frames' tokens, which of them are there, signals"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,7 @@ class _Loop:
             chosen = order[number * recipe.batch : (number + 1) * recipe.batch][group.rank :: group.size]
             for settings in self._optimizer.param_groups:
                 settings["lr"] = recipe.learning_rate * _schedule(progress.steps, self.total, recipe.warmup)
-            losses.append(self._update(chosen, _seen(self._data, chosen, recipe, mine)))
+            losses.append(self._update(chosen, seen(self._data, chosen, recipe, mine)))
             progress.steps += 1
             self._average.update(self._network, progress.steps)
             on_step(progress.steps, self.total)
@@ -203,13 +202,13 @@ class _Loop:
             mine = np.random.default_rng([recipe.seed, epoch, group.rank, 3])
             for start in range(0, max(1, len(order) - size + 1), size):
                 chosen = order[start : start + size][group.rank :: group.size]
-                self._update(chosen, _signals_alone(self._data, chosen, recipe, mine))
+                self._update(chosen, signals_alone(self._data, chosen, recipe, mine))
 
-    def _update(self, chosen: Indices, seen: _Seen) -> float:
+    def _update(self, chosen: Indices, shown: Seen) -> float:
         import torch
         from torch.nn import functional
 
-        frames, present, signals = seen
+        frames, present, signals = shown
         yes_BL = torch.from_numpy(self._data.yes_NL[chosen]).to(self._device)
         cuda = self._device.type == "cuda"
         with torch.autocast("cuda", torch.bfloat16) if cuda else nullcontext():
@@ -270,31 +269,6 @@ def _positive_weights(yes_NL: npt.NDArray[np.float32]) -> npt.NDArray[np.float32
         no / np.maximum(yes, 1), 1 / _WEIGHT_MOST, _WEIGHT_MOST
     ).astype(np.float32)
     return weights
-
-
-def _signals_alone(data: LabelledClips, chosen: Indices, recipe: Recipe, rng: np.random.Generator) -> _Seen:
-    """Return a batch whose clips have no frames."""
-    signals = data.signals_NS[chosen].copy()
-    signals[rng.random(signals.shape) < recipe.drop_signal] = np.nan
-    frame = data.cache.load(data.rows[int(chosen[0])]).tokens[:1]
-    none = np.zeros((len(chosen), *frame.shape), np.float16)
-    return none, np.zeros((len(chosen), 1), np.bool_), signals
-
-
-def _seen(data: LabelledClips, chosen: Indices, recipe: Recipe, rng: np.random.Generator) -> _Seen:
-    """Return what the network sees of a batch: some frames and signals left out."""
-    found = data.pack(chosen)
-    present = found.present_BT & (rng.random(found.present_BT.shape) >= recipe.drop_frame)
-    none = ~present.any(axis=1)
-    present[none] = found.present_BT[none]
-    if not recipe.model.signals:
-        return found.tokens_BTKE, present, None
-    signals = data.signals_NS[chosen].copy()
-    signals[rng.random(signals.shape) < recipe.drop_signal] = np.nan
-    fate = rng.random(len(chosen))
-    signals[fate < recipe.drop_signals] = np.nan
-    present[fate > 1 - recipe.drop_frames] = False
-    return found.tokens_BTKE, present, signals
 
 
 def _schedule(step: int, total: int, warmup: float) -> float:
