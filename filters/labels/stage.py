@@ -43,7 +43,7 @@ class LabelOptions(Options):
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", exclude=True)
     encoder_batch: int | None = Field(
-        None, ge=1, exclude=True, description="pictures a pass of a frozen encoder; null: 64 GPU, 1 CPU"
+        None, ge=1, exclude=True, description="pictures a pass of an open_clip encoder; null: 64 GPU, 1 CPU"
     )
 
 
