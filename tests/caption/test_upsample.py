@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import pytest
 import typer
-from faulty_server import ServerProcess, digest, proof, prose
+from echoes import digest, proof, prose
+from faulty_server import ServerProcess
 from typer.testing import CliRunner, Result
 
 from caption.checks import Checker, CheckOptions

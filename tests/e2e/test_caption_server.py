@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from captioned import arguments, cut_numbered, sha256
-from faulty_server import ServerProcess, proof_of, prose
+from echoes import proof_of, prose
+from faulty_server import ServerProcess
 from running import COMMAND, curate, environment, failures, rows
 
 from curate.clips_unit import read_samples
