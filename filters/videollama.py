@@ -37,8 +37,8 @@ class LanguageModel(Protocol):
 
     width: int
 
-    def ask(self, video_BQD: Tensor, label: int) -> Tensor:
-        """Return the log-odds of yes against no to a label's question, float32 (B,)."""
+    def ask(self, video_BQD: Tensor) -> Tensor:
+        """Return the log-odds of yes against no to each label's question, float32 (B, L)."""
 
 
 class Forest(Protocol):
@@ -187,7 +187,7 @@ class VideoLlama(nn.Module):
         tokens_BTKD = self.frame_tokens(frames_BTKE)
         queries_BQD = self.queried(tokens_BTKD, present_BT, signals_BS)
         video_BQD = self.into_language(queries_BQD)
-        odds_BL = torch.stack([self.ask(video_BQD, label) for label in range(self._labels)], dim=1)
+        odds_BL: Tensor = self.language.ask(video_BQD)
         if not shortcut:
             if self.forest is None or signals_BS is None or sights_BV is None:
                 return odds_BL
@@ -199,11 +199,6 @@ class VideoLlama(nn.Module):
         aside_2BM = torch.stack([odds.float() for odds in aside])
         labels_2BL, cues_2BC = aside_2BM[..., : self._labels], aside_2BM[..., self._labels :]
         return torch.cat([odds_BL[None], labels_2BL]), cues_2BC
-
-    def ask(self, video_BQD: Tensor, label: int) -> Tensor:
-        """Return a label's log-odds (B,) from video tokens."""
-        odds_B: Tensor = self.language.ask(video_BQD, label)
-        return odds_B
 
     def video_tokens(
         self, frames_BTKE: Tensor, present_BT: Tensor, signals_BS: Tensor | None = None

@@ -150,17 +150,36 @@ def _repeats(levels_TB: Levels) -> Sequence[float]:
     """
     steps = len(levels_TB)
     apart_TT = np.abs(levels_TB[:, None] - levels_TB[None]).mean(2)
-    by_lag = np.array([np.median(np.diagonal(apart_TT, lag)) for lag in range(steps - 4)])
-    far = np.concatenate([np.diagonal(apart_TT, lag) for lag in range(6, steps)])
+    by_lag = _usual_by_lag(apart_TT)[: steps - 4]
+    far = apart_TT[np.triu_indices(steps, 6)]
     usual = float(np.median(far)) + _QUIET
     loop = float(by_lag[6:].min()) / usual if len(by_lag) > 6 else 1.0
-    turn = 1.0
-    for middle in range(4, steps - 4):
-        reach = np.arange(2, min(middle, steps - 1 - middle, 12) + 1)
-        there = apart_TT[middle - reach, middle + reach].mean()
-        wanted = by_lag[np.minimum(2 * reach, len(by_lag) - 1)].mean() + _QUIET
-        turn = min(turn, float(there / wanted))
+    turn = float(min(1.0, _turns(apart_TT, by_lag).min()))
     return usual - _QUIET, loop, float(np.quantile(far, 0.02)) / usual, turn
+
+
+def _usual_by_lag(apart_TT: Levels) -> Levels:
+    """Return the median of each diagonal from the main one on."""
+    steps = len(apart_TT)
+    at = np.arange(steps)
+    later = at[:, None] + at
+    by_lag_LT = np.where(later < steps, apart_TT[at, np.minimum(later, steps - 1)], np.inf)
+    by_lag_LT.sort(axis=1)
+    counts = steps - at
+    usual: Levels = (by_lag_LT[at, (counts - 1) // 2] + by_lag_LT[at, counts // 2]) / 2
+    return usual
+
+
+def _turns(apart_TT: Levels, by_lag: Levels) -> Levels:
+    """Return of each moment how far pictures on both sides of it differ, over any that are as far apart."""
+    steps = len(apart_TT)
+    middle = np.arange(4, steps - 4)[:, None]
+    reach = np.arange(2, 13)
+    within = reach <= np.minimum(middle, steps - 1 - middle)
+    there = apart_TT[np.maximum(middle - reach, 0), np.minimum(middle + reach, steps - 1)]
+    wanted = by_lag[np.minimum(2 * reach, len(by_lag) - 1)] + _QUIET
+    turns: Levels = (there * within).sum(1) / (wanted * within).sum(1)
+    return turns
 
 
 def _scenes(levels_TB: Levels) -> Sequence[float]:

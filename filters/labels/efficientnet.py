@@ -93,15 +93,23 @@ class EfficientNetLite(nn.Module):
 
 
 def _same(convolution: nn.Conv2d, x_NCHW: Tensor) -> Tensor:
-    """Return the convolution of a padded picture, as large as it was, or half as large rounded up."""
-    pads = []
+    """Return the convolution of a padded picture, as large as it was, or half as large rounded up.
+
+    A convolution pads both sides alike without a copy. Where one pixel less is wanted above or on the left,
+    the kernel gets a row or column of zeros there, which costs less than to pad the picture.
+    """
+    weight, both, missing = convolution.weight, [], []
     for size, kernel, stride in zip(
-        reversed(x_NCHW.shape[2:]), convolution.kernel_size, convolution.stride, strict=True
+        x_NCHW.shape[2:], convolution.kernel_size, convolution.stride, strict=True
     ):
         wanted = max(0, (-(-size // stride) - 1) * stride + kernel - size)
-        pads += [wanted // 2, wanted - wanted // 2]
-    out: Tensor = convolution(functional.pad(x_NCHW, pads) if any(pads) else x_NCHW)
-    return out
+        both.append(wanted - wanted // 2)
+        missing.append(wanted % 2)
+    if any(missing):
+        weight = functional.pad(weight, (missing[1], 0, missing[0], 0))
+    return functional.conv2d(
+        x_NCHW, weight, convolution.bias, convolution.stride, both, 1, convolution.groups
+    )
 
 
 def folded(network: Any) -> dict[str, Tensor]:

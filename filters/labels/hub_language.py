@@ -109,8 +109,12 @@ class HubLanguage(nn.Module):
             if "lora_" in name:
                 value.requires_grad_(True)
 
-    def ask(self, video_BQD: Tensor, label: int) -> Tensor:
-        """Return the log-odds of yes against no to a label's question, float32 (B,)."""
+    def ask(self, video_BQD: Tensor) -> Tensor:
+        """Return the log-odds of yes against no to each label's question, float32 (B, L)."""
+        return torch.stack([self._answer(video_BQD, label) for label in range(len(LABELS))], dim=1)
+
+    def _answer(self, video_BQD: Tensor, label: int) -> Tensor:
+        """Return the log-odds (B,) of one label."""
         if self._adapted:
             self.model.set_adapter(LABELS[label])
             self._let_adapters_learn()

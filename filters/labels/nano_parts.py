@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from filters.labels.questions import QUESTIONS
 from filters.videollama import Attention
@@ -82,23 +83,39 @@ class SmallLanguage(nn.Module):
         self.layers = nn.ModuleList(_CausalLayer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
-    def ask(self, video_BQD: Tensor, label: int) -> Tensor:
-        """Return the logit of "yes" less that of "no" after a label's question, float32 (B,)."""
+    def ask(self, video_BQD: Tensor) -> Tensor:
+        """Return the logit of "yes" less that of "no" after each label's question, float32 (B, L).
+
+        All questions in one pass. The shorter ones are filled up behind their end, which nothing before it
+        sees: a word looks at what comes before it alone.
+        """
         device = video_BQD.device
-        opened, closed = (
-            self.words(torch.tensor([0, 1], device=device)).expand(len(video_BQD), -1, -1).split(1, 1)
+        questions = pad_sequence([torch.tensor(one) for one in self._questions], batch_first=True)
+        opened, closed = self.words(torch.tensor([0, 1], device=device))
+        count, labels, before = len(video_BQD), len(questions), video_BQD.shape[1] + 2
+        shown = functional.pad(video_BQD, (0, 0, 1, 1))
+        shown[:, 0], shown[:, -1] = opened, closed
+        asked_LND = self.words(questions.to(device))
+        tokens_BLND = torch.cat(
+            [
+                shown[:, None].expand(-1, labels, -1, -1),
+                asked_LND.to(shown.dtype).expand(count, -1, -1, -1),
+            ],
+            dim=2,
         )
-        question = self.words(torch.tensor(self._questions[label], device=device))
-        question = question.expand(len(video_BQD), -1, -1)
-        logits_BNV = self.read(torch.cat([opened, video_BQD, closed, question], dim=1))
-        return (logits_BNV[:, -1, self._yes] - logits_BNV[:, -1, self._no]).float()
+        x_BLND = self.read(tokens_BLND.flatten(0, 1)).unflatten(0, (count, labels))
+        ends = torch.tensor([before + len(one) - 1 for one in self._questions], device=device)
+        last_BLD = x_BLND[:, torch.arange(labels, device=device), ends]
+        odds_BL: Tensor = last_BLD @ (self.words.weight[self._yes] - self.words.weight[self._no])
+        return odds_BL.float()
 
     def read(self, tokens_BND: Tensor) -> Tensor:
-        """Return the logits of the next word after each token (B, N, vocabulary)."""
+        """Return what the transformer makes of each token (B, N, D); the next word's logit is a product."""
         x_BND = tokens_BND + self.positions[: tokens_BND.shape[1]]
         for layer in self.layers:
             x_BND = layer(x_BND)
-        return functional.linear(self.norm(x_BND), self.words.weight)
+        out: Tensor = self.norm(x_BND)
+        return out
 
 
 class _CausalLayer(nn.Module):

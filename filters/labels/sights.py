@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -295,8 +296,8 @@ def _detail(luma_BHW: Tensor, color_BHW: Tensor) -> Sequence[Tensor]:
     right, below = _steps(luma_BHW)
     around = luma_BHW[:, :-2, 1:-1] + luma_BHW[:, 2:, 1:-1] + luma_BHW[:, 1:-1, :-2] + luma_BHW[:, 1:-1, 2:]
     fine = (luma_BHW[:, 1:-1, 1:-1] - around / 4).abs()
-    some = fine.flatten(1).quantile(fine.new_tensor([0.25, 0.5, 0.95, 0.995]), dim=1)
-    steep, wide = (one.flatten(1).quantile(0.98, dim=1) for one in (right, _two_apart(luma_BHW)))
+    some = _quantiles(fine, 0.25, 0.5, 0.95, 0.995)
+    (steep,), (wide,) = (_quantiles(one, 0.98) for one in (right, _two_apart(luma_BHW)))
     mean = fine.mean((1, 2))
     return [
         mean,
@@ -310,6 +311,17 @@ def _detail(luma_BHW: Tensor, color_BHW: Tensor) -> Sequence[Tensor]:
         color_BHW.mean((1, 2)),
         color_BHW.flatten(1).std(1),
     ]
+
+
+def _quantiles(values_BHW: Tensor, *shares: float) -> Sequence[Tensor]:
+    """Return so many quantiles (B,); by NumPy, whose sorting takes a tenth of the time."""
+    ordered = torch.from_numpy(np.sort(values_BHW.flatten(1).cpu().numpy(), axis=1)).to(values_BHW.device)
+    last = ordered.shape[1] - 1
+    found = []
+    for share in shares:
+        low = int(share * last)
+        found.append(torch.lerp(ordered[:, low], ordered[:, min(low + 1, last)], share * last - low))
+    return found
 
 
 def _two_apart(luma_BHW: Tensor) -> Tensor:
