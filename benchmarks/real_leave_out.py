@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from filters.labels.clips import LabelRun
 from filters.labels.config import recipe
 from filters.labels.data import read_labelled
 from filters.labels.evaluation import evaluate, summary
-from filters.labels.forest import Examples, grow
+from filters.labels.forest import Examples, Size, grow
 from filters.labels.planting import examples_of
 from filters.labels.questions import LABELS
 
@@ -34,13 +35,13 @@ JUDGED = ("lecture", "low_quality", "static")
 TREES = 20
 
 
-def left_out(examples: Examples, width: int, looks: int) -> npt.NDArray[np.float64]:
+def left_out(examples: Examples, size: Size) -> npt.NDArray[np.float64]:
     """Return the log-odds (N, L) of labels, each from trees that have seen no clip of its source."""
     sources = np.array(examples.sources)
     odds = np.zeros(examples.yes_NL.shape)
     for source in sorted(set(examples.sources)):
         judged = sources == source
-        forest = grow(examples.of(~judged), TREES, drop_signal=0.25, seed=0, width=width, looks=looks)
+        forest = grow(examples.of(~judged), TREES, size, drop_signal=0.25, reader_epochs=1, seed=0)
         seen = examples.of(judged)
         probed = forest.probe(seen.pooled_NP)
         odds[judged] = forest(torch.cat([torch.from_numpy(seen.plain_NX), probed], dim=1)).double().numpy()
@@ -55,13 +56,13 @@ def main() -> None:
     encoder = open_encoder(model.encoder, pick_device("cpu"))
     with tempfile.TemporaryDirectory() as cache:
         data = read_labelled(labels, LabelRun(run), model, encoder, Path(cache))
-        told = examples_of(data, np.arange(len(data.rows)), model.encoder.looks)
+        told = examples_of(data, np.arange(len(data.rows)), model.encoder.looks, len(data.rows))
     judged = [LABELS.index(name) for name in JUDGED]
     yes = np.full_like(data.yes_NL, np.nan)
     yes[:, judged] = data.yes_NL[:, judged]
     chances = np.full(yes.shape, 0.5)
-    some = Examples(told.plain_NX, told.pooled_NP, yes[:, judged], told.sources)
-    chances[:, judged] = 1 / (1 + np.exp(-left_out(some, encoder.width, model.encoder.looks)))
+    some = replace(told, yes_NL=yes[:, judged])
+    chances[:, judged] = 1 / (1 + np.exp(-left_out(some, Size(encoder.width, model.encoder.looks))))
     found = evaluate("left out", data.rows, data.sources, yes, chances)
     Console(width=140).print(table(summary(found)))
 

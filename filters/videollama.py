@@ -20,13 +20,13 @@ D width of the Q-Former, L labels, C cues, M = L + C.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["ASIDE", "Attention", "LanguageModel", "QFormer", "VideoLlama", "trainable"]
+__all__ = ["ASIDE", "Attention", "Glances", "LanguageModel", "QFormer", "VideoLlama", "trainable"]
 
 ASIDE = ("shortcut.", "glimpse.")
 """how the names of parameters begin that training alone uses"""
@@ -41,6 +41,15 @@ class LanguageModel(Protocol):
         """Return the log-odds of yes against no to each label's question, float32 (B, L)."""
 
 
+class Glances(NamedTuple):
+    """What is known of the pictures beside the tokens; the forest alone looks at it."""
+
+    sights_BV: Tensor
+    """numbers of the pictures"""
+    maps_BTCHW: Tensor
+    """what the encoder says of each place of each sample, close looks left out"""
+
+
 class Forest(Protocol):
     """What judges the signals beside the network: a module."""
 
@@ -48,7 +57,7 @@ class Forest(Protocol):
     """weight of its log-odds, 0 to 1"""
 
     def joined(
-        self, odds_BL: Tensor, signals_BS: Tensor, sights_BV: Tensor, tokens_BTKE: Tensor, present_BT: Tensor
+        self, odds_BL: Tensor, signals_BS: Tensor, glances: Glances, tokens_BTKE: Tensor, present_BT: Tensor
     ) -> Tensor:
         """Return the network's log-odds and its own put together, float32 (B, L)."""
 
@@ -168,7 +177,7 @@ class VideoLlama(nn.Module):
         frames_BTKE: Tensor,
         present_BT: Tensor,
         signals_BS: Tensor | None = None,
-        sights_BV: Tensor | None = None,
+        glances: Glances | None = None,
         *,
         shortcut: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
@@ -178,7 +187,7 @@ class VideoLlama(nn.Module):
             frames_BTKE: the encoder's tokens of each frame.
             present_BT: False where a clip has no such frame.
             signals_BS: measurements, not a number where missing.
-            sights_BV: numbers of the pictures, for the trees.
+            glances: what else is known of the pictures, for the trees.
             shortcut: also what a linear layer makes of the mean query, past the language model, and another
                 of the mean frame token, past the Q-Former too: (3, B, L) of the labels, (2, B, C) of the
                 cues. Training alone asks for it: before the later parts have learned to read, the earlier
@@ -189,9 +198,9 @@ class VideoLlama(nn.Module):
         video_BQD = self.into_language(queries_BQD)
         odds_BL: Tensor = self.language.ask(video_BQD)
         if not shortcut:
-            if self.forest is None or signals_BS is None or sights_BV is None:
+            if self.forest is None or signals_BS is None or glances is None:
                 return odds_BL
-            both_BL: Tensor = self.forest.joined(odds_BL, signals_BS, sights_BV, frames_BTKE, present_BT)
+            both_BL: Tensor = self.forest.joined(odds_BL, signals_BS, glances, frames_BTKE, present_BT)
             return both_BL
         weight_BT = present_BT / present_BT.sum(1, keepdim=True).clamp(min=1)
         mean_BD = torch.einsum("btkd,bt->bd", tokens_BTKD.float(), weight_BT) / tokens_BTKD.shape[2]

@@ -154,12 +154,10 @@ def load_model(checkpoint: Checkpoint, device: Any) -> VideoLlama:
     network = build(checkpoint.model, checkpoint.feature_width, dtype)
     if checkpoint.model.trees:
         from filters.labels.forest import SignalForest
+        from filters.labels.planting import size_of
 
         network.forest = SignalForest(
-            len(LABELS),
-            checkpoint.model.trees,
-            width=checkpoint.feature_width,
-            looks=checkpoint.model.encoder.looks,
+            len(LABELS), checkpoint.model.trees, size_of(checkpoint.model, checkpoint.feature_width)
         )
     state = load_file(checkpoint.folder / WEIGHTS)
     wanted = _trained_state(network)

@@ -122,7 +122,7 @@ class FeatureCache:
         self._model = model
         self._encoder = encoder
         seen = {"grid": model.encoder.grid, "looks": model.encoder.looks}
-        how = {"frames": model.frames, "encoder": encoder.digest, "version": 2, **seen}
+        how = {"frames": model.frames, "encoder": encoder.digest, "version": 3, **seen}
         self._how = json.dumps(how, sort_keys=True)
 
     def path(self, clip: Row) -> Path:
@@ -146,7 +146,7 @@ class FeatureCache:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 scratch = path.with_suffix(".part")
                 with scratch.open("wb") as file:
-                    np.savez(file, tokens=found.tokens, sights=found.sights)
+                    np.savez(file, tokens=found.tokens, sights=found.sights, maps=found.maps)
                 scratch.replace(path)
             usable.append(number)
             advance(1)
@@ -155,7 +155,7 @@ class FeatureCache:
     def load(self, clip: Row) -> Features:
         """Return a clip's features, which `fill` has made."""
         with np.load(self.path(clip)) as found:
-            return Features(found["tokens"], found["sights"])
+            return Features(found["tokens"], found["sights"], found["maps"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +166,8 @@ class Pack:
     """zeros where a clip has fewer frames"""
     present_BT: npt.NDArray[np.bool_]
     sights_BV: npt.NDArray[np.float32]
+    maps_BTCHW: npt.NDArray[np.float16]
+    """of samples without close looks; zeros where a clip has fewer"""
 
 
 def pack(features: Sequence[Features]) -> Pack:
@@ -176,4 +178,8 @@ def pack(features: Sequence[Features]) -> Pack:
     for number, one in enumerate(features):
         tokens[number, : len(one.tokens)] = one.tokens
         present[number, : len(one.tokens)] = True
-    return Pack(tokens, present, np.stack([one.sights for one in features]))
+    some = features[0].maps
+    maps = np.zeros((len(features), max(len(one.maps) for one in features), *some.shape[1:]), some.dtype)
+    for number, one in enumerate(features):
+        maps[number, : len(one.maps)] = one.maps
+    return Pack(tokens, present, np.stack([one.sights for one in features]), maps)

@@ -87,6 +87,7 @@ class ModelConfig(Options):
     language: LanguageConfig | None = None
     signals: tuple[str, ...] = Field((), description="columns that become tokens beside the frames'")
     trees: int = Field(0, ge=0, description="boosted trees a label that judge the signals, too; 0: none")
+    reader: int = Field(0, ge=0, description="width of the network that reads maps for the trees; 0: none")
     signal_bins: int = Field(8, ge=2, description="quantiles that a signal is told by")
 
     @model_validator(mode="after")
@@ -97,6 +98,8 @@ class ModelConfig(Options):
             raise ValueError(f"trees {self.trees}: there are no signals that they could judge")
         if self.trees and self.encoder.model != LITE:
             raise ValueError(f"trees {self.trees}: they read numbers of pictures that {LITE} alone gives")
+        if self.reader and not self.trees:
+            raise ValueError(f"reader {self.reader}: it reads for trees, and there are none")
         if self.encoder.looks > self.frames:
             raise ValueError(f"encoder.looks {self.encoder.looks}: at most `frames`, {self.frames}")
         if unknown := set(self.signals) - set(SIGNALS):
@@ -124,6 +127,7 @@ class Recipe(Options):
     shortcut: float = Field(0.5, ge=0, description="weight of the losses that pass later parts by")
     cue: float = Field(0.1, ge=0, description="weight of a cue's loss; cues are the words of column `kind`")
     cue_clips: int = Field(8, ge=1, description="clips of the split `train` that have a cue, at least")
+    reader_epochs: int = Field(10, ge=1, description="of what reads maps for the trees")
     smoothing: float = Field(0.02, ge=0, lt=0.5, description="of the answers")
     seed: int = Field(0, ge=0, description="of weights, order, variation and split")
     threads: int = Field(1, ge=1, exclude=True, description="of torch on a CPU")
@@ -133,7 +137,7 @@ class Recipe(Options):
 _NANO: Final[Mapping[str, Any]] = {
     "model": {
         "size": "nano", "frames": 5, "width": 96, "queries": 8, "layers": 2, "heads": 4,
-        "encoder": {"model": LITE, "looks": 1}, "trees": 200, "signals": list(SIGNALS),
+        "encoder": {"model": LITE, "looks": 1}, "trees": 200, "reader": 48, "signals": list(SIGNALS),
     },
     "batch": 8, "learning_rate": 1.5e-3, "epochs": 6, "signal_epochs": 8,
 }  # fmt: skip

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from curate.records import Row
 from filters.labels.answers import join
+from filters.labels.asking import ask
 from filters.labels.clips import FeatureCache, LabelRun, Pack, pack, signals_of
 from filters.labels.config import ModelConfig
 from filters.labels.encoders import Encoder
@@ -105,21 +106,12 @@ def check_classes(labels: Path, yes_NL: npt.NDArray[np.float32], where: str) -> 
 def predict(
     network: VideoLlama, data: LabelledClips, indices: Indices, device: Any, batch: int = 16
 ) -> npt.NDArray[np.float64]:
-    """Return the log-odds of clips (N, L); float32, so what is said on a CPU and on a GPU agree closely."""
-    import torch
-
+    """Return the log-odds of clips (N, L), some at a time."""
     network.eval()
     chunks = [np.empty((0, len(LABELS)))]
-    with torch.inference_mode():
-        for chunk in _chunks(indices, batch):
-            found = data.pack(chunk)
-            odds = network(
-                torch.from_numpy(found.tokens_BTKE).to(device),
-                torch.from_numpy(found.present_BT).to(device),
-                torch.from_numpy(data.signals_NS[chunk]).to(device) if data.signals_NS.shape[1] else None,
-                torch.from_numpy(found.sights_BV).to(device),
-            )
-            chunks.append(odds.double().cpu().numpy())
+    chunks += [
+        ask(network, data.pack(chunk), data.signals_NS[chunk], device) for chunk in _chunks(indices, batch)
+    ]
     return np.concatenate(chunks)
 
 

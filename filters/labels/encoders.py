@@ -20,6 +20,8 @@ class Features:
     """(T, K, E): T close looks and samples, K tokens of each, E wide"""
     sights: npt.NDArray[np.float32]
     """(V,): numbers of the pictures (`filters.labels.sights`); none beside open_clip's encoders"""
+    maps: npt.NDArray[np.float16]
+    """(T, C, H, W): what the encoder says of each place of each sample; none beside open_clip's encoders"""
 
 
 class Encoder(Protocol):

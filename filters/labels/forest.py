@@ -1,8 +1,9 @@
 """Boosted trees over a clip's signals, sights and probes: the second judge that `nano` asks.
 
 Tables of numbers are what trees are good at. They read the signals, some numbers of the pictures
-(`filters.labels.sights`), and what linear probes say of the encoder's tokens (`filters.labels.probe`). `nano`
-says a weighted mean of their log-odds and the network's. The trees learn from the split `train` alone, after
+(`filters.labels.sights`), what linear probes say of the encoder's tokens (`filters.labels.probe`) and a
+small network of its maps (`filters.labels.reader`). `nano` says a weighted mean of their log-odds and the
+network's. The trees learn from the split `train` alone, after
 the network, which is trained and chosen without them; the weight is one number for all labels, chosen on the
 validation split.
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +29,10 @@ from filters.boosting import fit
 from filters.labels.calibration import balanced_weights, scale_and_offset
 from filters.labels.metrics import log_loss
 from filters.labels.probe import Probe, fit_probe, pooled, pooled_width, unseen
+from filters.labels.reader import Maps, Reader, fit_reader, read_unseen
+from filters.videollama import Glances
 
-__all__ = ["Examples", "SignalForest", "grow", "share_of_trees"]
+__all__ = ["Examples", "SignalForest", "Size", "grow", "share_of_trees"]
 
 _DEPTH: Final = 4
 _RATE: Final = 0.07
@@ -37,17 +40,28 @@ _MISSING: Final = -1e30
 _FOLDS: Final = 3
 
 
+class Size(NamedTuple):
+    """Of what trees read beside signals and sights."""
+
+    width: int
+    """of frame tokens"""
+    looks: int
+    """how many of a clip's first frames are close looks"""
+    reader: int = 0
+    """width of what reads maps; 0: there is none"""
+    channels: int = 0
+    """of the maps"""
+
+
 class SignalForest(nn.Module):  # type: ignore[misc]
     """The trees of all labels; node n's children are 2n + 1 (number at most the threshold) and 2n + 2."""
 
-    def __init__(self, labels: int, trees: int, *, width: int, looks: int) -> None:
-        """Make trees that say nothing; `grow` makes others.
-
-        Frame tokens are `width` wide, those of the first `looks` frames are of close looks.
-        """
+    def __init__(self, labels: int, trees: int, size: Size) -> None:
+        """Make trees that say nothing; `grow` makes others."""
         super().__init__()
-        self._looks = looks
-        self.probe = Probe(labels, pooled_width(width, looks))
+        self._looks = size.looks
+        self.probe = Probe(labels, pooled_width(size.width, size.looks))
+        self.reader = Reader(size.channels, size.reader, labels) if size.reader else None
         inner = 2**_DEPTH - 1
         self.register_buffer("share", torch.tensor(0.5))
         self.register_buffer("base", torch.zeros(labels))
@@ -56,12 +70,14 @@ class SignalForest(nn.Module):  # type: ignore[misc]
         self.register_buffer("leaf", torch.zeros(labels, trees, inner + 1))
 
     def joined(
-        self, odds_BL: Tensor, signals_BS: Tensor, sights_BV: Tensor, tokens_BTKE: Tensor, present_BT: Tensor
+        self, odds_BL: Tensor, signals_BS: Tensor, glances: Glances, tokens_BTKE: Tensor, present_BT: Tensor
     ) -> Tensor:
         """Return a network's log-odds (B, L) moved towards those of the trees, by the trees' share."""
-        probed_BL = self.probe(pooled(tokens_BTKE, present_BT, self._looks))
-        told_BX = torch.cat([signals_BS.float(), sights_BV.float(), probed_BL], dim=1)
-        return torch.lerp(odds_BL.float(), self(told_BX), self.get_buffer("share"))
+        told = [signals_BS.float(), glances.sights_BV.float()]
+        told.append(self.probe(pooled(tokens_BTKE, present_BT, self._looks)))
+        if self.reader is not None:
+            told.append(self.reader(Maps(glances.maps_BTCHW, present_BT[:, self._looks :])))
+        return torch.lerp(odds_BL.float(), self(torch.cat(told, dim=1)), self.get_buffer("share"))
 
     def forward(self, told_BX: Tensor) -> Tensor:
         """Return the log-odds of yes against no, float32 (B, L), of numbers that may be missing (nan)."""
@@ -87,15 +103,24 @@ class Examples:
     """signals and sights, not a number where missing"""
     pooled_NP: Tensor
     """numbers of the frame tokens"""
+    maps: Maps
+    """of the samples; not read where the model has no reader"""
     yes_NL: npt.NDArray[np.float32]
     """1 yes, 0 no, not a number: nobody was sure"""
+    has_NQ: npt.NDArray[np.float32]
+    """which cues a film has"""
     sources: Sequence[str]
 
     def of(self, chosen_N: npt.NDArray[np.bool_]) -> Examples:
         """Return some of them."""
-        sources = [source for source, held in zip(self.sources, chosen_N, strict=True) if held]
-        pooled_NP = self.pooled_NP[torch.from_numpy(chosen_N)]
-        return Examples(self.plain_NX[chosen_N], pooled_NP, self.yes_NL[chosen_N], sources)
+        return Examples(
+            self.plain_NX[chosen_N],
+            self.pooled_NP[torch.from_numpy(chosen_N)],
+            self.maps.of(chosen_N),
+            self.yes_NL[chosen_N],
+            self.has_NQ[chosen_N],
+            [source for source, held in zip(self.sources, chosen_N, strict=True) if held],
+        )
 
     @property
     def fold_N(self) -> npt.NDArray[np.intp]:
@@ -105,27 +130,35 @@ class Examples:
 
 
 def grow(
-    examples: Examples, trees: int, *, drop_signal: float, seed: int, width: int, looks: int
+    examples: Examples, trees: int, size: Size, *, drop_signal: float, reader_epochs: int, seed: int
 ) -> SignalForest:
     """Return trees for each label, grown on clips with an answer, both classes weighing the same.
 
-    `drop_signal` is the share of the numbers left out when a clip is seen for the second time. Trees believe
-    of what they have seen that they would know it again, and say yes to less than they should of what they
-    have not. So others are grown first, which have seen two thirds of the sources, and what these say of the
-    rest is put right by a scale and an offset a label; those are the trees', too.
+    `drop_signal` is the share of the numbers left out when a clip is seen for the second time. What probe and
+    reader say of a clip here, they say without having seen its source (stacking: Wolpert, "Stacked
+    generalization", 1992). Trees, too, believe of what they have seen that they would know it again, and say
+    yes to less than they should of what they have not. So others are grown, which have seen two thirds of
+    the sources, and what these say of the rest is put right by a scale and an offset a label; those are the
+    trees', too.
     """
-    forest = _grown(examples, trees, drop_signal, seed, width, looks)
-    fold_N = examples.fold_N
-    unseen_NL = np.full(examples.yes_NL.shape, np.nan)
+    yes_NL, fold_N = examples.yes_NL, examples.fold_N
+    forest = SignalForest(yes_NL.shape[1], trees, size)
+    forest.probe = fit_probe(examples.pooled_NP, yes_NL)
+    told = [examples.plain_NX, unseen(examples.pooled_NP, yes_NL, fold_N)]
+    if size.reader:
+        how = {"width": size.reader, "epochs": reader_epochs, "seed": seed}
+        forest.reader = fit_reader(examples.maps, yes_NL, examples.has_NQ, **how)
+        told.append(read_unseen(examples.maps, yes_NL, examples.has_NQ, fold_N, **how))
+    told_NX = np.concatenate(told, axis=1)
+    _grow(forest, told_NX, yes_NL, drop_signal, seed)
+    unseen_NL = np.full(yes_NL.shape, np.nan)
     for fold in range(_FOLDS):
         out = fold_N == fold
         if out.any() and not out.all():
-            others = _grown(examples.of(~out), trees, drop_signal, seed, width, looks)
-            told_NX = np.concatenate(
-                [examples.plain_NX[out], others.probe(examples.pooled_NP[torch.from_numpy(out)]).numpy()], 1
-            )
-            unseen_NL[out] = others(torch.from_numpy(told_NX)).double().numpy()
-    for label, (answers, odds) in enumerate(zip(examples.yes_NL.T, unseen_NL.T, strict=True)):
+            others = SignalForest(yes_NL.shape[1], trees, size)
+            _grow(others, told_NX[~out], yes_NL[~out], drop_signal, seed)
+            unseen_NL[out] = others(torch.from_numpy(told_NX[out])).double().numpy()
+    for label, (answers, odds) in enumerate(zip(yes_NL.T, unseen_NL.T, strict=True)):
         known = ~np.isnan(answers) & ~np.isnan(odds)
         scale, offset = scale_and_offset(answers[known] == 1, odds[known])
         forest.get_buffer("base")[label] = scale * forest.get_buffer("base")[label] + offset
@@ -133,18 +166,19 @@ def grow(
     return forest
 
 
-def _grown(
-    examples: Examples, trees: int, drop_signal: float, seed: int, width: int, looks: int
-) -> SignalForest:
-    """Return probes and trees as they grow; those of a label that has one class only say nothing."""
-    forest = SignalForest(examples.yes_NL.shape[1], trees, width=width, looks=looks)
-    forest.probe = fit_probe(examples.pooled_NP, examples.yes_NL)
-    probed_NL = unseen(examples.pooled_NP, examples.yes_NL, examples.fold_N)
-    told_NX = np.concatenate([examples.plain_NX, probed_NL], axis=1)
+def _grow(
+    forest: SignalForest,
+    told_NX: npt.NDArray[np.float32],
+    yes_NL: npt.NDArray[np.float32],
+    drop_signal: float,
+    seed: int,
+) -> None:
+    """Put trees into a forest as they grow; those of a label that has one class only say nothing."""
     rng = np.random.default_rng([seed, 4])
     dropped_NX = np.where(rng.random(told_NX.shape) < drop_signal, np.nan, told_NX)
     both_MX = np.nan_to_num(np.concatenate([told_NX, dropped_NX]), nan=_MISSING).astype(np.float32)
-    for label, answers in enumerate(np.concatenate([examples.yes_NL, examples.yes_NL]).T):
+    trees = forest.get_buffer("leaf").shape[1]
+    for label, answers in enumerate(np.concatenate([yes_NL, yes_NL]).T):
         known = ~np.isnan(answers)
         yes = answers[known] == 1
         if yes.all() or not yes.any():
@@ -155,7 +189,6 @@ def _grown(
         forest.get_buffer("feature")[label] = torch.from_numpy(grown.feature_TN)
         forest.get_buffer("threshold")[label] = torch.from_numpy(grown.threshold_TN)
         forest.get_buffer("leaf")[label] = torch.from_numpy(grown.leaf_TL)
-    return forest
 
 
 def share_of_trees(

@@ -87,7 +87,11 @@ class FrozenEncoder:
                 part = torch.stack(pictures[start : start + self._batch])
                 filled = torch.cat([part, part.new_zeros((self._batch - len(part), *part.shape[1:]))])
                 chunks.append(self._tokens(filled.to(self._device, self._dtype))[: len(part)])
-        return Features(torch.cat(chunks).half().cpu().numpy(), np.empty(0, np.float32))
+        return Features(
+            torch.cat(chunks).half().cpu().numpy(),
+            np.empty(0, np.float32),
+            np.empty((0, 0, 0, 0), np.float16),
+        )
 
     def _tokens(self, pixels_NCHW: Any) -> Any:
         import torch

@@ -27,7 +27,7 @@ from filters.labels.pictures import close_look, small_picture
 from filters.labels.sights import sights
 from filters.spread import spread
 
-__all__ = ["LiteEncoder", "lite_digest"]
+__all__ = ["MAPS", "LiteEncoder", "lite_digest"]
 
 _WEIGHTS: Final = Path(__file__).parent / "lite0" / "model.safetensors"
 _PICTURE_PX: Final = (128, 224)
@@ -35,6 +35,8 @@ _PICTURE_PX: Final = (128, 224)
 _SIGHTS_PX: Final = (96, 160)
 _ROUGH, _SHAPES, _THINGS = 2, 4, 6
 """stages"""
+MAPS: Final = (2 * STAGES[_ROUGH].width + STAGES[_SHAPES].width, 8, 14)
+"""channels, height, width of a sample's map"""
 _TOLD: Final = 2 * STAGES[_ROUGH].width + 2 * STAGES[_SHAPES].width + STAGES[_THINGS].width
 _WIDTH: Final = HEAD // 2
 
@@ -74,18 +76,25 @@ class LiteEncoder:
         height, width = _SIGHTS_PX
         small = [cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA) for one in pictures]
         with torch.inference_mode():
-            tokens_TKE = self._tokens(_pixels([*looks, *pictures]).to(self._device))
+            stages = self._stages(_pixels([*looks, *pictures]).to(self._device))
+            tokens_TKE, maps_TCHW = self._tokens(stages), _mapped([one[len(looks) :] for one in stages])
             present = torch.ones(1, len(small), dtype=torch.bool)
             told = sights(_pixels(small)[None], present, _pixels(looks)[None])
-        return Features(tokens_TKE.half().cpu().numpy(), told[0].numpy())
+        return Features(
+            tokens_TKE.half().cpu().numpy(), told[0].numpy(), maps_TCHW.half().contiguous().cpu().numpy()
+        )
 
-    def _tokens(self, pictures_TCHW: Any) -> Any:
+    def _stages(self, pictures_TCHW: Any) -> Any:
         import torch
-        from torch.nn import functional
 
         if self._network is None:
             raise RuntimeError("LiteEncoder.encode after close")
-        maps = self._network(pictures_TCHW.to(memory_format=torch.channels_last))
+        return self._network(pictures_TCHW.to(memory_format=torch.channels_last))
+
+    def _tokens(self, maps: Any) -> Any:
+        import torch
+        from torch.nn import functional
+
         parts = []
         for stage in (_ROUGH, _SHAPES, _THINGS):
             parts.append(functional.adaptive_avg_pool2d(maps[stage], self._grid))
@@ -94,6 +103,16 @@ class LiteEncoder:
         cells_TKE = torch.cat(parts, dim=1).flatten(2).transpose(1, 2)
         whole_T2E = maps[-1].mean((2, 3)).unflatten(1, (2, _WIDTH))
         return torch.cat([functional.pad(cells_TKE, (0, _WIDTH - _TOLD)), whole_T2E], dim=1)
+
+
+def _mapped(stages: Any) -> Any:
+    """Return (T, *MAPS) of what the stages say: the rough one's means and greatest values, and shapes."""
+    import torch
+    from torch.nn import functional
+
+    rough, size = stages[_ROUGH], MAPS[1:]
+    parts = [functional.adaptive_avg_pool2d(rough, size), functional.adaptive_max_pool2d(rough, size)]
+    return torch.cat([*parts, stages[_SHAPES]], dim=1)
 
 
 def _pixels(pictures: Sequence[Any]) -> Any:

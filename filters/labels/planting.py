@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from filters.labels.config import Recipe
-from filters.labels.data import Indices, LabelledClips, predict
+from filters.labels.config import ModelConfig, Recipe
+from filters.labels.data import Indices, LabelledClips, cues_of, predict
 
 if TYPE_CHECKING:
     import torch
 
-    from filters.labels.forest import Examples
+    from filters.labels.forest import Examples, Size
     from filters.videollama import VideoLlama
 
-__all__ = ["examples_of", "plant"]
+__all__ = ["examples_of", "plant", "size_of"]
 
 _BATCH = 16
 """clips whose tokens are in memory at a time"""
@@ -32,12 +34,12 @@ def plant(network: VideoLlama, data: LabelledClips, recipe: Recipe, device: torc
 
     learn, val = data.of("train", recipe.seed), data.of("val", recipe.seed)
     forest = grow(
-        examples_of(data, learn, recipe.model.encoder.looks),
+        examples_of(data, learn, recipe.model.encoder.looks, recipe.cue_clips),
         recipe.model.trees,
+        size_of(recipe.model, network.into_qformer.in_features),
         drop_signal=recipe.drop_signal,
+        reader_epochs=recipe.reader_epochs,
         seed=recipe.seed,
-        width=network.into_qformer.in_features,
-        looks=recipe.model.encoder.looks,
     ).to(device)
     alone = predict(network, data, val, device)
     network.forest = forest
@@ -46,22 +48,45 @@ def plant(network: VideoLlama, data: LabelledClips, recipe: Recipe, device: torc
     forest.get_buffer("share").fill_(share_of_trees(data.yes_NL[val], alone, trees))
 
 
-def examples_of(data: LabelledClips, chosen: Indices, looks: int) -> Examples:
-    """Return what trees learn from some clips."""
+def size_of(model: ModelConfig, feature_width: int) -> Size:
+    """Return the sizes of what a model's trees read."""
+    from filters.labels.forest import Size
+    from filters.labels.lite_encoder import MAPS
+
+    return Size(feature_width, model.encoder.looks, model.reader, MAPS[0])
+
+
+def examples_of(data: LabelledClips, chosen: Indices, looks: int, cue_clips: int) -> Examples:
+    """Return what trees learn from some clips. Memory: 0.22 MB a clip, most of it maps."""
     import torch
 
     from filters.labels.forest import Examples
     from filters.labels.probe import pooled
+    from filters.labels.reader import Maps
 
-    told, seen = [], []
+    told, seen, maps, present = [], [], [], []
     for start in range(0, len(chosen), _BATCH):
         found = data.pack(chosen[start : start + _BATCH])
-        tokens, present = torch.from_numpy(found.tokens_BTKE), torch.from_numpy(found.present_BT)
-        told.append(pooled(tokens, present, looks))
+        tokens, there = torch.from_numpy(found.tokens_BTKE), torch.from_numpy(found.present_BT)
+        told.append(pooled(tokens, there, looks))
         seen.append(found.sights_BV)
+        maps += list(found.maps_BTCHW)
+        present += list(found.present_BT[:, looks:])
+    _, has_NQ = cues_of([data.kinds[int(n)] for n in chosen], cue_clips)
     return Examples(
         np.concatenate([data.signals_NS[chosen], np.concatenate(seen)], axis=1),
         torch.cat(told),
+        Maps(torch.from_numpy(_filled(maps)), torch.from_numpy(_filled(present))),
         data.yes_NL[chosen],
+        has_NQ,
         [data.sources[int(n)] for n in chosen],
     )
+
+
+def _filled(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Return arrays of different lengths as one, zeros behind the shorter ones."""
+    longest = max(map(len, parts))
+    filled = np.zeros((len(parts), longest, *parts[0].shape[1:]), parts[0].dtype)
+    for number, part in enumerate(parts):
+        filled[number, : len(part)] = part
+    return filled

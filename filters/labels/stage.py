@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
 from curate.records import Clip, Failure, Options, Outcome, Stage
+from filters.labels.asking import ask
 from filters.labels.building import open_encoder, pick_device, require_torch
 from filters.labels.calibration import probabilities
 from filters.labels.checkpoint import SHIPPED, Checkpoint, load_model, read_checkpoint
@@ -130,19 +132,8 @@ class Labels(Stage):
             row[column_name("static")] = None
         return row
 
-    def _odds(self, clip: Clip, features: Features) -> Any:
-        import torch
-
+    def _odds(self, clip: Clip, features: Features) -> npt.NDArray[np.float64]:
         if self._network is None:
             raise RuntimeError("Labels.process before setup")
-        found = pack([features])
-        names = self._checkpoint.model.signals
-        signals_BS = signals_of([clip.row], names)
-        with torch.inference_mode():
-            odds_BL = self._network(
-                torch.from_numpy(found.tokens_BTKE).to(self._device),
-                torch.from_numpy(found.present_BT).to(self._device),
-                torch.from_numpy(signals_BS).to(self._device) if names else None,
-                torch.from_numpy(found.sights_BV).to(self._device),
-            )
-        return odds_BL.cpu().numpy().astype(np.float64)
+        signals_BS = signals_of([clip.row], self._checkpoint.model.signals)
+        return ask(self._network, pack([features]), signals_BS, self._device)

@@ -10,28 +10,36 @@ torch = pytest.importorskip("torch")
 from filters.boosting import fit  # noqa: E402
 from filters.labels.building import build  # noqa: E402
 from filters.labels.config import recipe  # noqa: E402
-from filters.labels.forest import Examples, SignalForest, grow, share_of_trees  # noqa: E402
+from filters.labels.forest import Examples, SignalForest, Size, grow, share_of_trees  # noqa: E402
 from filters.labels.probe import pooled, pooled_width  # noqa: E402
 from filters.labels.questions import LABELS  # noqa: E402
+from filters.labels.reader import Maps  # noqa: E402
+from filters.videollama import Glances  # noqa: E402
 from shards.errors import ConfigError  # noqa: E402
 
-WIDTH = 2
+NOTHING = Size(2, 0)
 """of frame tokens that say nothing"""
+
+
+def no_maps(clips: int, frames: int = 2) -> Maps:
+    """Return maps of no place."""
+    return Maps(torch.zeros(clips, frames, 0, 0, 0, dtype=torch.float16), torch.ones(clips, frames) > 0)
 
 
 def grown(
     told: np.ndarray, yes: np.ndarray, sources: list[str], trees: int, drop_signal: float = 0.1
 ) -> SignalForest:
     """Return trees of numbers beside tokens that are all alike."""
-    nothing = torch.zeros(len(told), pooled_width(WIDTH, 0))
-    examples = Examples(told, nothing, yes, sources)
-    return grow(examples, trees, drop_signal=drop_signal, seed=0, width=WIDTH, looks=0)
+    nothing = torch.zeros(len(told), pooled_width(NOTHING.width, 0))
+    no_cues = np.zeros((len(told), 0), np.float32)
+    examples = Examples(told, nothing, no_maps(len(told)), yes, no_cues, sources)
+    return grow(examples, trees, NOTHING, drop_signal=drop_signal, reader_epochs=1, seed=0)
 
 
 def asked(forest: SignalForest, told: np.ndarray) -> np.ndarray:
     """Return what trees say of numbers whose probes say nothing."""
     labels = len(forest.get_buffer("base"))
-    probed = forest.probe(torch.zeros(len(told), pooled_width(WIDTH, 0)))
+    probed = forest.probe(torch.zeros(len(told), pooled_width(NOTHING.width, 0)))
     assert probed.shape == (len(told), labels)
     return forest(torch.cat([torch.from_numpy(told), probed], dim=1)).numpy()
 
@@ -82,7 +90,7 @@ def test_they_say_what_the_trees_of_one_example_at_a_time_say() -> None:
     signals = rng.normal(0, 1, (80, 3)).astype(np.float32)
     yes = signals[:, 1] > 0.2
     one = fit(signals, yes, np.ones(80), trees=7, depth=4)
-    forest = SignalForest(1, 7, width=WIDTH, looks=0)
+    forest = SignalForest(1, 7, NOTHING)
     forest.get_buffer("base")[0] = one.base
     for name, values in (
         ("feature", one.feature_TN),
@@ -106,24 +114,29 @@ def test_the_trees_have_the_share_at_which_both_are_best() -> None:
 
 
 def test_a_network_with_trees_says_the_weighted_mean_of_both() -> None:
-    model = recipe("nano").model
+    model, size = recipe("nano").model, Size(8, 1, 4, 3)
     torch.manual_seed(0)
     network = build(model, 8).eval()
     tokens = torch.randn(2, 3, model.encoder.cells, 8)
-    signals, sights, present = torch.rand(2, len(model.signals)), torch.rand(2, 4), torch.ones(2, 3) > 0
-    alone = network(tokens, present, signals, sights)
+    signals, present = torch.rand(2, len(model.signals)), torch.ones(2, 3) > 0
+    glances = Glances(torch.rand(2, 4), torch.randn(2, 2, 3, 4, 5).half())
+    alone = network(tokens, present, signals, glances)
     rng = np.random.default_rng(3)
     some = rng.random((60, len(model.signals) + 4)).astype(np.float32)
     seen = torch.from_numpy(rng.random((60, pooled_width(8, 1))).astype(np.float32))
     yes = (some[:, -len(LABELS) :] + seen[:, :6].numpy() > 1).astype(np.float32)
-    examples = Examples(some, seen, yes, [str(n) for n in range(60)])
-    network.forest = grow(examples, 5, drop_signal=0.0, seed=0, width=8, looks=1)
+    maps = Maps(torch.randn(60, 2, 3, 4, 5).half(), torch.ones(60, 2) > 0)
+    has = (rng.random((60, 3)) < 0.5).astype(np.float32)
+    examples = Examples(some, seen, maps, yes, has, [str(n) for n in range(60)])
+    network.forest = grow(examples, 5, size, drop_signal=0.0, reader_epochs=2, seed=0)
     network.forest.share.fill_(0.25)
     probed = network.forest.probe(pooled(tokens, present, 1))
     assert probed.shape == (2, len(LABELS))
     assert probed.any()
-    told = torch.cat([signals, sights, probed], dim=1)
-    both = network(tokens, present, signals, sights)
+    read = network.forest.reader(Maps(glances.maps_BTCHW, present[:, 1:]))
+    assert read.any()
+    told = torch.cat([signals, glances.sights_BV, probed, read], dim=1)
+    both = network(tokens, present, signals, glances)
     torch.testing.assert_close(both, 0.75 * alone + 0.25 * network.forest(told))
 
 
@@ -131,6 +144,7 @@ def test_a_network_with_trees_says_the_weighted_mean_of_both() -> None:
     ("setting", "says"),
     [
         ("model.signals=[]", "trees 200: there are no signals"),
+        ("model.trees=0", "reader 48: it reads for trees"),
         ("model.encoder.model=ViT-B-32", "looks 1: efficientnet-lite0 alone takes close looks"),
         ("model.encoder={model: ViT-B-32}", "trees 200: they read numbers of pictures that"),
     ],

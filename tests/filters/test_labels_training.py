@@ -24,7 +24,10 @@ from filters.labels.building import build, pick_device
 from filters.labels.checkpoint import load_model, read_checkpoint, write_checkpoint
 from filters.labels.config import recipe
 from filters.labels.forest import Examples, grow
+from filters.labels.lite_encoder import MAPS
+from filters.labels.planting import size_of
 from filters.labels.probe import pooled_width
+from filters.labels.reader import Maps
 from filters.labels.stage import LabelOptions, Labels
 from filters.labels.training import quantile_edges
 from filters.videollama import ASIDE
@@ -180,8 +183,12 @@ def checkpoint(folder: Path, seed: int = 3) -> Path:
     rng = np.random.default_rng(1)
     some, yes = rng.random((40, len(SIGNALS)), np.float32), rng.integers(0, 2, (40, len(LABELS)))
     told = torch.from_numpy(rng.random((40, pooled_width(WIDTH, 1)), np.float32))
-    examples = Examples(some, told, yes.astype(np.float32), [str(n) for n in range(len(some))])
-    network.forest = grow(examples, model.trees, drop_signal=0.2, seed=0, width=WIDTH, looks=1)
+    maps = Maps(torch.randn(40, 2, *MAPS).half(), torch.ones(40, 2) > 0)
+    has = np.zeros((40, 0), np.float32)
+    sources = [str(n) for n in range(len(some))]
+    examples = Examples(some, told, maps, yes.astype(np.float32), has, sources)
+    size = size_of(model, WIDTH)
+    network.forest = grow(examples, model.trees, size, drop_signal=0.2, reader_epochs=1, seed=0)
     temperatures = {label: 1.0 + n / 10 for n, label in enumerate(LABELS)}
     write_checkpoint(
         folder, network, model, temperatures=temperatures, feature_width=WIDTH, seed=7, labels_sha256="ab"
