@@ -42,7 +42,7 @@ SMALL = (
     "model.width=64", "model.heads=4", "model.layers=2", "model.queries=8", "model.frames=4",
     f"model.signals=[{', '.join(SIGNALS)}]", "epochs=14", "patience=14",
     "seed=1", "batch=4", "learning_rate=0.0015", "drop_signals=0", "drop_frames=0", "average=0.9",
-    "signal_epochs=2", "model.trees=20",
+    "signal_epochs=2", "model.trees=20", "model.reader=8", "reader_epochs=4",
 )  # fmt: skip
 SCENES = ("page", "street")
 REVERSED = ("static", "lecture")

@@ -67,7 +67,7 @@ def run(
         )
         if group.rank != 0:
             return None
-        plant(trained.network, data, chosen, device)
+        plant(trained.network, data, chosen, device, bars.stepping("trees"))
         val = data.of("val", chosen.seed)
         odds = predict(trained.network, data, val, device)
         temperatures = {}

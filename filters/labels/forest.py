@@ -16,8 +16,9 @@ L labels, T trees, I inner nodes, F leaves of a tree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -130,7 +131,14 @@ class Examples:
 
 
 def grow(
-    examples: Examples, trees: int, size: Size, *, drop_signal: float, reader_epochs: int, seed: int
+    examples: Examples,
+    trees: int,
+    size: Size,
+    *,
+    drop_signal: float,
+    reader_epochs: int,
+    seed: int,
+    on_step: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> SignalForest:
     """Return trees for each label, grown on clips with an answer, both classes weighing the same.
 
@@ -139,25 +147,27 @@ def grow(
     generalization", 1992). Trees, too, believe of what they have seen that they would know it again, and say
     yes to less than they should of what they have not. So others are grown, which have seen two thirds of
     the sources, and what these say of the rest is put right by a scale and an offset a label; those are the
-    trees', too.
+    trees', too. `on_step` is called with steps done and in all: a reader's epoch, and a label's trees.
     """
     yes_NL, fold_N = examples.yes_NL, examples.fold_N
+    folds = [fold for fold in range(_FOLDS) if (fold_N == fold).any() and not (fold_N == fold).all()]
+    each = yes_NL.shape[1] + (reader_epochs if size.reader else 0)
+    step = _Steps(on_step, each * (1 + len(folds)))
     forest = SignalForest(yes_NL.shape[1], trees, size)
     forest.probe = fit_probe(examples.pooled_NP, yes_NL)
     told = [examples.plain_NX, unseen(examples.pooled_NP, yes_NL, fold_N)]
     if size.reader:
-        how = {"width": size.reader, "epochs": reader_epochs, "seed": seed}
-        forest.reader = fit_reader(examples.maps, yes_NL, examples.has_NQ, **how)
-        told.append(read_unseen(examples.maps, yes_NL, examples.has_NQ, fold_N, **how))
+        learn = partial(fit_reader, width=size.reader, epochs=reader_epochs, seed=seed, on_epoch=step)
+        forest.reader = learn(examples.maps, yes_NL, examples.has_NQ)
+        told.append(read_unseen(learn, examples.maps, yes_NL, examples.has_NQ, fold_N))
     told_NX = np.concatenate(told, axis=1)
-    _grow(forest, told_NX, yes_NL, drop_signal, seed)
+    _grow(forest, told_NX, yes_NL, drop_signal, seed, step)
     unseen_NL = np.full(yes_NL.shape, np.nan)
-    for fold in range(_FOLDS):
+    for fold in folds:
         out = fold_N == fold
-        if out.any() and not out.all():
-            others = SignalForest(yes_NL.shape[1], trees, size)
-            _grow(others, told_NX[~out], yes_NL[~out], drop_signal, seed)
-            unseen_NL[out] = others(torch.from_numpy(told_NX[out])).double().numpy()
+        others = SignalForest(yes_NL.shape[1], trees, size)
+        _grow(others, told_NX[~out], yes_NL[~out], drop_signal, seed, step)
+        unseen_NL[out] = others(torch.from_numpy(told_NX[out])).double().numpy()
     for label, (answers, odds) in enumerate(zip(yes_NL.T, unseen_NL.T, strict=True)):
         known = ~np.isnan(answers) & ~np.isnan(odds)
         scale, offset = scale_and_offset(answers[known] == 1, odds[known])
@@ -166,12 +176,24 @@ def grow(
     return forest
 
 
+class _Steps:
+    """Counts steps, and says so."""
+
+    def __init__(self, on_step: Callable[[int, int], None], total: int) -> None:
+        self._on_step, self._done, self._total = on_step, 0, total
+
+    def __call__(self) -> None:
+        self._done += 1
+        self._on_step(self._done, self._total)
+
+
 def _grow(
     forest: SignalForest,
     told_NX: npt.NDArray[np.float32],
     yes_NL: npt.NDArray[np.float32],
     drop_signal: float,
     seed: int,
+    step: Callable[[], None],
 ) -> None:
     """Put trees into a forest as they grow; those of a label that has one class only say nothing."""
     rng = np.random.default_rng([seed, 4])
@@ -181,6 +203,7 @@ def _grow(
     for label, answers in enumerate(np.concatenate([yes_NL, yes_NL]).T):
         known = ~np.isnan(answers)
         yes = answers[known] == 1
+        step()
         if yes.all() or not yes.any():
             continue
         weight = np.where(yes, 0.5 / yes.mean(), 0.5 / (1 - yes.mean()))

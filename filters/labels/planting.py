@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,13 @@ _BATCH = 16
 """clips whose tokens are in memory at a time"""
 
 
-def plant(network: VideoLlama, data: LabelledClips, recipe: Recipe, device: torch.device) -> None:
+def plant(
+    network: VideoLlama,
+    data: LabelledClips,
+    recipe: Recipe,
+    device: torch.device,
+    on_step: Callable[[int, int], None] = lambda _done, _of: None,
+) -> None:
     """Grow the trees that judge beside the network on the split `train`, where the model has any.
 
     Their share in what is said is the best one on the split `val`.
@@ -40,6 +46,7 @@ def plant(network: VideoLlama, data: LabelledClips, recipe: Recipe, device: torc
         drop_signal=recipe.drop_signal,
         reader_epochs=recipe.reader_epochs,
         seed=recipe.seed,
+        on_step=on_step,
     ).to(device)
     alone = predict(network, data, val, device)
     network.forest = forest

@@ -14,6 +14,7 @@ Shape letters: B, N clips, T frames, C channels, H, W places of a map, D width, 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -122,6 +123,7 @@ def fit_reader(
     width: int,
     epochs: int,
     seed: int,
+    on_epoch: Callable[[], None] = lambda: None,
 ) -> Reader:
     """Return a reader of the labels, learned from clips with an answer (1 or 0; others are not numbers).
 
@@ -157,29 +159,27 @@ def fit_reader(
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             schedule.step()
+        on_epoch()
     reader.eval()
     return reader
 
 
 def read_unseen(
+    fit: Callable[[Maps, npt.NDArray[np.float32], npt.NDArray[np.float32]], Reader],
     maps: Maps,
     yes_NL: npt.NDArray[np.float32],
     has_NQ: npt.NDArray[np.float32],
     fold_N: npt.NDArray[np.intp],
-    *,
-    width: int,
-    epochs: int,
-    seed: int,
 ) -> npt.NDArray[np.float32]:
-    """Return (N, L) what readers say of each fold that learned from the others; zeros of a single fold."""
+    """Return (N, L) what readers say of each fold that learned from the others; zeros of a single fold.
+
+    `fit` is `fit_reader` with its settings.
+    """
     said = np.zeros(yes_NL.shape, np.float32)
     for fold in np.unique(fold_N):
         out = fold_N == fold
         if not out.all():
-            others = fit_reader(
-                maps.of(~out), yes_NL[~out], has_NQ[~out], width=width, epochs=epochs, seed=seed
-            )
-            said[out] = read(others, maps.of(out))
+            said[out] = read(fit(maps.of(~out), yes_NL[~out], has_NQ[~out]), maps.of(out))
     return said
 
 

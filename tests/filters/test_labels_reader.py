@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -77,12 +79,12 @@ def test_what_it_has_not_seen_it_knows_less_of() -> None:
     yes = (np.random.default_rng(4).random((60, 1)) < 0.5).astype(np.float32)
     fold = np.arange(60) % 3
     none = np.zeros((60, 0), np.float32)
-    how = {"width": 24, "epochs": 400, "seed": 0}
-    heart = (read(fit_reader(maps, yes, none, **how), maps) > 0) == (yes == 1)
-    others = (read_unseen(maps, yes, none, fold, **how) > 0) == (yes == 1)
+    fit = partial(fit_reader, width=24, epochs=400, seed=0)
+    heart = (read(fit(maps, yes, none), maps) > 0) == (yes == 1)
+    others = (read_unseen(fit, maps, yes, none, fold) > 0) == (yes == 1)
     assert heart.mean() > 0.8
     assert others.mean() < 0.7
-    assert not read_unseen(maps, yes, none, np.zeros(60, np.intp), **how).any()
+    assert not read_unseen(fit, maps, yes, none, np.zeros(60, np.intp)).any()
 
 
 def test_a_channel_that_is_the_same_everywhere_says_nothing() -> None:
