@@ -1,7 +1,7 @@
 """One source from its first packet to its last: the loop of the split pass.
 
-Frames come once, in display order. Each is shrunk at once and, eight at a time, shown small to the signals
-and the detector; on a grid of the source's clock one becomes a JPEG. When a shot is certain it is trimmed,
+Frames come once, in display order. Each is shrunk at once and, 64 at a time, shown small to the signals and
+the detector; on a grid of the source's clock one becomes a JPEG. When a shot is certain it is trimmed,
 cut, measured and yielded, and what only it needed is dropped: memory is bounded by the longest clip (and the
 detector's delay), not by the source. Cost: about half a bare decode on top of the decode.
 """
@@ -29,8 +29,8 @@ from shards.storage import sha256_of
 __all__ = ["ClipCut", "ClipLost", "Event", "Heartbeat", "Scan", "SourceScanned", "scan_source"]
 
 _HEARTBEAT_S = 1.0
-_BATCH_FRAMES = 8
-"""Shown at once: a decoder empties the processor's caches of all else, frame by frame."""
+_BATCH_FRAMES = 64
+"""Shown at once: a decoder empties the processor's caches of all else, and all else those of the decoder."""
 
 
 @dataclass(frozen=True, slots=True)
