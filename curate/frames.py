@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import cv2
-import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from curate.pyramid import Plane, Pyramid, Sheet, half, halve
 from curate.records import Options, Row
 
 __all__ = [
@@ -31,110 +31,7 @@ __all__ = [
     "halve",
 ]
 
-Plane = npt.NDArray[np.uint8]
 Transition = Literal["hard", "dissolve", "fade", "wipe"]
-
-
-def half(plane: npt.NDArray[Any], stacked: int = 1, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
-    """Return the plane at half its size by 2x2 means, in `out` if given; odd last lines are left out.
-
-    `plane` may be so many planes of one size, `stacked` one above the other: each is halved on its own.
-    """
-    rows, width = plane.shape
-    height = rows // stacked
-    if (height | width) & 1:
-        height, width = height & ~1 or 1, width & ~1 or 1
-        if stacked > 1:
-            plane = plane.reshape(stacked, rows // stacked, -1)[:, :height, :width].reshape(-1, width)
-        else:
-            plane = plane[:height, :width]
-    size = (width >> 1 or 1, stacked * (height >> 1 or 1))
-    small: npt.NDArray[Any] = cv2.resize(plane, size, out, 0, 0, cv2.INTER_AREA)
-    return small
-
-
-def halve(plane: npt.NDArray[Any], long_px: int) -> npt.NDArray[Any]:
-    """Return the plane halved until its long side is at most `long_px`; it may be `plane` itself."""
-    while max(plane.shape) > long_px:
-        plane = half(plane)
-    return plane
-
-
-class Pyramid:
-    """A plane at its size and halved again and again, in full range; each is computed when first asked for.
-
-    Stretching limited to full range costs more than halving does, so it is done last, on what is wanted.
-    """
-
-    __slots__ = ("_asked", "_levels", "_long_px", "_shown", "_stacked", "_stretch")
-
-    def __init__(self, plane: Plane, stretch: tuple[float, float] | None = None, stacked: int = 1) -> None:
-        """Take a plane, or so many `stacked`, and the (scale, offset) to full range; None if they are."""
-        height, width = plane.shape
-        self._levels = [plane]
-        self._long_px: int = max(height // stacked, width)
-        self._shown: dict[int, Plane] = {}
-        self._asked: dict[int, Plane] = {}
-        self._stacked = stacked
-        self._stretch = stretch
-
-    def at_most(self, long_px: int) -> Plane:
-        """Return the plane halved until its long side is at most `long_px`, 0–255."""
-        # This runs for every frame many times.
-        plane = self._asked.get(long_px)
-        if plane is None:
-            plane = self._asked[long_px] = self._make(long_px)
-        return plane
-
-    def _make(self, long_px: int) -> Plane:
-        # A halved side is rounded down, as a shift does.
-        levels, level = self._levels, 0
-        while self._long_px >> level > long_px:
-            level += 1
-            if level == len(levels):
-                levels.append(half(levels[-1], self._stacked))
-        if self._stretch is None:
-            return levels[level]
-        if level not in self._shown:
-            scale, offset = self._stretch
-            self._shown[level] = cv2.addWeighted(levels[level], scale, levels[level], 0.0, offset)
-        return self._shown[level]
-
-    @property
-    def whole(self) -> Plane:
-        """The plane at its own size, 0–255."""
-        return self.at_most(self._long_px)
-
-    @classmethod
-    def joined(cls, parts: Sequence[Pyramid]) -> Sequence[Pyramid]:
-        """Return pyramids of the same planes that are halved and stretched together, if they are of one size.
-
-        Of small planes, most of the cost is in the calls. What is not halved is left to each: few ask for it.
-        """
-        first = parts[0]
-        shape, stretch, stacked = first._levels[0].shape, first._stretch, first._stacked
-        if any(one._levels[0].shape != shape or one._stretch != stretch for one in parts):
-            return parts
-        whole = cls(np.concatenate([one._levels[0] for one in parts]), stretch, stacked * len(parts))
-        return [_Part(one, whole, nth, len(parts)) for nth, one in enumerate(parts)]
-
-
-class _Part(Pyramid):
-    """One plane's part of a pyramid of several."""
-
-    __slots__ = ("_nth", "_of", "_together")
-
-    def __init__(self, alone: Pyramid, together: Pyramid, nth: int, of: int) -> None:
-        self._levels, self._long_px, self._stacked = alone._levels, alone._long_px, alone._stacked
-        self._shown, self._asked, self._stretch = alone._shown, alone._asked, alone._stretch
-        self._together, self._nth, self._of = together, nth, of
-
-    def _make(self, long_px: int) -> Plane:
-        if long_px >= self._long_px:
-            return super()._make(long_px)
-        planes = self._together.at_most(long_px)
-        rows = len(planes) // self._of
-        return planes[self._nth * rows : (self._nth + 1) * rows]
 
 
 # ITU-R BT.601/709: luma 16 to 235, chroma 16 to 240 about 128. (scale, offset) to full range.
@@ -189,10 +86,14 @@ class SmallFrame:
         *,
         limited: bool = False,
         native: Callable[[], NativeLuma] | None = None,
+        sheets: tuple[Sheet, Sheet] | tuple[None, None] = (None, None),
     ) -> Self:
-        """Return the frame of planes whose chroma is one already, u over v."""
+        """Return the frame of planes whose chroma is one already, u over v.
+
+        `sheets` are what luma and chroma lie on, in the places last given.
+        """
         frame = cls.__new__(cls)
-        frame._take(index, time_s, luma_HW, chroma_2hw, limited, native)
+        frame._take(index, time_s, luma_HW, chroma_2hw, limited, native, sheets)
         return frame
 
     def _take(
@@ -203,13 +104,14 @@ class SmallFrame:
         chroma_2hw: Plane,
         limited: bool,
         native: Callable[[], NativeLuma] | None,
+        sheets: tuple[Sheet, Sheet] | tuple[None, None] = (None, None),
     ) -> None:
         self.index = index
         """counted from 0 in display order over the decodable frames"""
         self.time_s = time_s
         """presentation time on the source's clock; strictly rising"""
-        self.luma = Pyramid(luma_HW, _STRETCH_LUMA if limited else None)
-        self.chroma = Pyramid(chroma_2hw, _STRETCH_CHROMA if limited else None, 2)
+        self.luma = Pyramid(luma_HW, _STRETCH_LUMA if limited else None, 1, sheets[0])
+        self.chroma = Pyramid(chroma_2hw, _STRETCH_CHROMA if limited else None, 2, sheets[1])
         """u over v"""
         self._native = native
 
@@ -243,10 +145,8 @@ class SmallFrame:
 
 def gather(frames: Sequence[SmallFrame]) -> None:
     """Let frames that are looked at together be halved together; their planes stay the same, to the bit."""
-    lumas = Pyramid.joined([frame.luma for frame in frames])
-    chromas = Pyramid.joined([frame.chroma for frame in frames])
-    for frame, luma, chroma in zip(frames, lumas, chromas, strict=True):
-        frame.luma, frame.chroma = luma, chroma
+    Pyramid.join([frame.luma for frame in frames])
+    Pyramid.join([frame.chroma for frame in frames])
 
 
 @dataclass(frozen=True, slots=True)

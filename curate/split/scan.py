@@ -103,7 +103,7 @@ def scan_source(options: SplitOptions, eyes: Eyes, uri: str, path: str) -> Itera
     watch = Stopwatch()
     content = source_id(hash_file(path))
     watch.lap("hash")
-    with open_video(path, backend=options.decoder) as reader:
+    with open_video(path, backend=options.decoder, together=_BATCH_FRAMES) as reader:
         watch.lap("open")
         yield from Scan(options, eyes, reader, uri, content, watch).run()
 

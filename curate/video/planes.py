@@ -8,6 +8,7 @@ palettes, NV12, packed formats) is converted once to full-range 4:4:4 first, whi
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +20,8 @@ import numpy.typing as npt
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from curate.frames import NativeLuma, Plane, SmallFrame, half, halve
+from curate.frames import NativeLuma, Plane, SmallFrame
+from curate.pyramid import Sheet, half
 from curate.video.geometry import Orientation
 
 __all__ = ["Shrinker", "read_plane"]
@@ -63,10 +65,14 @@ class _Layout:
 class Shrinker:
     """Makes small planes and JPEGs of the pictures of one stream."""
 
-    def __init__(self, orientation: Orientation, color_matrix: int = _UNSPECIFIED) -> None:
+    def __init__(self, orientation: Orientation, color_matrix: int = _UNSPECIFIED, together: int = 1) -> None:
+        """Take how the stream is shown; frames that are looked at `together` have their planes on sheets."""
         self._orientation = orientation
         # for RGB that a decoder made out of YUV: the way back
         self._rgb_matrix = Colorspace.ITU709 if color_matrix == _BT709 else Colorspace.ITU601
+        self._together = together
+        self._sheets: tuple[Sheet, Sheet] | None = None
+        self._sizes: tuple[tuple[int, ...], ...] = ()
         self._format = ""
         self._range = -1
         self._layout = _Layout(False, 8, False, False)
@@ -85,23 +91,46 @@ class Shrinker:
                 threads=1,
             )
             layout = _Layout(True, 8, True, False)
-        stored = picture.planes
-        luma = _eight_bit(halve(_samples(stored[0], layout), LUMA_LONG_PX), layout)
+        planes = [_samples(plane, layout) for plane in picture.planes[: 3 if layout.chroma else 1]]
+        sheets = self._sheets_for(planes)
+        luma, chroma = sheets[0].place(), sheets[1].place()
+        self._lay(planes[0], layout, LUMA_LONG_PX, luma)
         if layout.chroma:
-            chroma = _eight_bit(_stacked(*(_samples(plane, layout) for plane in stored[1:3])), layout)
+            rows = len(chroma) // 2
+            self._lay(planes[1], layout, CHROMA_LONG_PX, chroma[:rows])
+            self._lay(planes[2], layout, CHROMA_LONG_PX, chroma[rows:])
         else:
-            height, width = (max(1, side // 2) for side in luma.shape)
-            chroma = np.full((2 * height, width), 128, np.uint8)
-        if luma.base is not None:
-            # What was not halved is still the decoder's memory, which the next frame will use.
-            luma = luma.copy()
-        if self._orientation != _UPRIGHT:
-            luma = self._orientation.apply(luma)
-            chroma = np.concatenate([self._orientation.apply(plane) for plane in np.split(chroma, 2)])
+            chroma[:] = 128
         # The frame gets no hold of the picture: detectors keep frames, and would keep full-size memory too.
         self._latest = (index, picture, layout)
         native = partial(self._native, index)
-        return SmallFrame.of_stack(index, time_s, luma, chroma, limited=layout.limited, native=native)
+        return SmallFrame.of_stack(
+            index, time_s, luma, chroma, limited=layout.limited, native=native, sheets=sheets
+        )
+
+    def _sheets_for(self, planes: Sequence[_Samples]) -> tuple[Sheet, Sheet]:
+        """Return the sheets of luma and chroma that have room for the next frame."""
+        sizes = tuple([plane.shape for plane in planes])
+        if self._sheets is None or self._sheets[0].full or sizes != self._sizes:
+            luma = _small(sizes[0], LUMA_LONG_PX)
+            chroma = _small(sizes[1], CHROMA_LONG_PX) if len(sizes) > 1 else _small(luma, max(luma) // 2 or 1)
+            if self._orientation.transpose:
+                luma, chroma = luma[::-1], chroma[::-1]
+            self._sizes = sizes
+            self._sheets = Sheet(self._together, *luma), Sheet(self._together, 2 * chroma[0], chroma[1])
+        return self._sheets
+
+    def _lay(self, samples: _Samples, layout: _Layout, long_px: int, place: Plane) -> None:
+        """Halve samples until their long side is at most `long_px`; leave them, turned, in eight bit."""
+        straight = layout.bits == 8 and self._orientation == _UPRIGHT
+        left_px = max(samples.shape)
+        while left_px > long_px:
+            left_px >>= 1
+            if straight and left_px <= long_px:
+                half(samples, out=place)
+                return
+            samples = half(samples)
+        place[:] = self._orientation.apply(_eight_bit(samples, layout))
 
     def jpeg(self, picture: av.VideoFrame, width_px: int, height_px: int, quality: int) -> bytes:
         """Return a JPEG of the given display size: oriented, square pixels, full-range BT.601 (JFIF)."""
@@ -157,15 +186,9 @@ def _eight_bit(samples: _Samples, layout: _Layout) -> Plane:
     return cv2.convertScaleAbs(samples, alpha=2.0 ** (8 - layout.bits)) if layout.bits > 8 else samples
 
 
-def _stacked(u: _Samples, v: _Samples) -> _Samples:
-    """Return both planes halved until their long side is at most 160 px, u over v."""
-    long_px = max(u.shape)
-    while long_px >> 1 > CHROMA_LONG_PX:
-        u, v, long_px = half(u), half(v), long_px >> 1
-    if long_px <= CHROMA_LONG_PX:
-        return np.concatenate((u, v))
-    height, width = (side >> 1 or 1 for side in u.shape)
-    stack = np.empty((2 * height, width), u.dtype)
-    half(u, out=stack[:height])
-    half(v, out=stack[height:])
-    return stack
+def _small(size: tuple[int, ...], long_px: int) -> tuple[int, int]:
+    """Return (height, width) halved until the longer is at most `long_px`."""
+    height, width = size
+    while max(height, width) > long_px:
+        height, width = height >> 1 or 1, width >> 1 or 1
+    return height, width

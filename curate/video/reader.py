@@ -89,7 +89,7 @@ class VideoReader:
     """Iterate once over the frames of a source; cut what has gone by, in rising order."""
 
     def __init__(
-        self, path: str, *, backend: Backend, packet_limit_bytes: int, preroll_limit_s: float
+        self, path: str, *, backend: Backend, packet_limit_bytes: int, preroll_limit_s: float, together: int
     ) -> None:
         self._early: list[tuple[Packet[VideoStream], bool]] | None = []
         self._store: PacketStore | None = None
@@ -103,7 +103,7 @@ class VideoReader:
             for packet, random_access in self._early:
                 self._store.append(packet, random_access)
         self._early = None
-        self._shrinker = Shrinker(self.info.orientation, self.info.color_matrix)
+        self._shrinker = Shrinker(self.info.orientation, self.info.color_matrix, together)
         self._transcoder = Transcoder(self.info, lambda: LinearDecoder(path))
         self._pts: list[int] = []
         self._gaps: set[int] = set()
@@ -240,14 +240,20 @@ def open_video(
     backend: Backend = "pyav",
     packet_limit_bytes: int = 256 * 2**20,
     preroll_limit_s: float = 30.0,
+    together: int = 1,
 ) -> VideoReader:
     """Open a video or image file and decode its first frames.
 
     A clip that starts more than `preroll_limit_s` after the last random-access point, or whose packets since
     then are more than `packet_limit_bytes`, is transcoded: copied, it would be mostly what nobody sees.
+    Small frames share memory with those that they are looked at `together` with.
 
     Raises SourceError: empty, not a media file, no video stream, or no frame that can be decoded.
     """
     return VideoReader(
-        path, backend=backend, packet_limit_bytes=packet_limit_bytes, preroll_limit_s=preroll_limit_s
+        path,
+        backend=backend,
+        packet_limit_bytes=packet_limit_bytes,
+        preroll_limit_s=preroll_limit_s,
+        together=together,
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from curate.frames import Plane, SmallFrame, gather
+from curate.pyramid import Sheet
 
 
 def frames(sizes: list[tuple[int, int]], limited: bool = True) -> list[SmallFrame]:
@@ -41,3 +42,46 @@ def test_frames_of_several_sizes_stay_alone() -> None:
     gather(mixed)
     for one, other in zip(mixed, alone, strict=True):
         assert np.array_equal(one.luma.at_most(80), other.luma.at_most(80))
+
+
+def on_sheets(alone: list[SmallFrame], places: int) -> list[SmallFrame]:
+    """Return the same frames with their planes on sheets."""
+    luma, chroma = alone[0].luma.whole, alone[0].chroma.whole
+    sheets = Sheet(places, *luma.shape), Sheet(places, *chroma.shape)
+    laid = []
+    for frame in alone:
+        planes = [sheet.place() for sheet in sheets]
+        for plane, pyramid in zip(planes, (frame.luma, frame.chroma), strict=True):
+            plane[:] = pyramid.whole
+        laid.append(SmallFrame.of_stack(frame.index, frame.time_s, *planes, sheets=sheets))
+    return laid
+
+
+@pytest.mark.parametrize("places", [5, 8])
+@pytest.mark.parametrize("looked_at", [slice(0, 5), slice(2, 5), slice(None, None, -1)])
+def test_planes_on_a_sheet_stay_the_same(places: int, looked_at: slice) -> None:
+    alone = frames([(135, 240)] * 5, limited=False)
+    laid = on_sheets(alone, places)[looked_at]
+    gather(laid)
+    for one, other in zip(alone[looked_at], laid, strict=True):
+        for long_px in (1000, 160, 80):
+            assert np.array_equal(one.luma.at_most(long_px), other.luma.at_most(long_px))
+            assert np.array_equal(one.chroma.at_most(long_px), other.chroma.at_most(long_px))
+
+
+def test_what_fills_a_sheet_from_its_top_is_not_copied() -> None:
+    laid = on_sheets(frames([(180, 320)] * 3, limited=False), 8)
+    gather(laid)
+    stack = laid[0].luma.at_most(160).base
+    assert stack is not None
+    assert stack.shape == (3 * 90, 160)
+    assert laid[2].luma.at_most(160).base is stack
+
+
+def test_a_sheet_gives_each_place_once() -> None:
+    sheet = Sheet(2, 3, 4)
+    sheet.place()[:] = 1
+    assert not sheet.full
+    sheet.place()[:] = 2
+    assert sheet.full
+    assert sheet.planes[:, 0].tolist() == [1, 1, 1, 2, 2, 2]

@@ -67,6 +67,18 @@ def test_formats_agree(name: str) -> None:
             assert np.abs(resized.astype(int) - expected).mean() < 2
 
 
+@pytest.mark.parametrize("turned", [Orientation(), Orientation(True, True, False)])
+@pytest.mark.parametrize("name", ["yuv420p", "yuv444p", "yuv420p10le", "rgb24", "gray"])
+def test_frames_looked_at_together_are_the_same(name: str, turned: Orientation) -> None:
+    sizes = [(400, 200)] * 3 + [(300, 160)] * 2
+    alone, together = Shrinker(turned), Shrinker(turned, together=2)
+    laid = [together.small(picture(name, *size), n, n / 25) for n, size in enumerate(sizes)]
+    for n, (size, frame) in enumerate(zip(sizes, laid, strict=True)):
+        own = alone.small(picture(name, *size), n, n / 25)
+        assert np.array_equal(own.luma_HW, frame.luma_HW)
+        assert np.array_equal(own.chroma.whole, frame.chroma.whole)
+
+
 def test_limited_range_is_stretched() -> None:
     frame = av.VideoFrame(64, 64, "yuv420p")
     for index, value in enumerate((235, 16, 240)):
