@@ -144,10 +144,11 @@ def grow(
 
     `drop_signal` is the share of the numbers left out when a clip is seen for the second time. What probe and
     reader say of a clip here, they say without having seen its source (stacking: Wolpert, "Stacked
-    generalization", 1992). Trees, too, believe of what they have seen that they would know it again, and say
-    yes to less than they should of what they have not. So others are grown, which have seen two thirds of
-    the sources, and what these say of the rest is put right by a scale and an offset a label; those are the
-    trees', too. `on_step` is called with steps done and in all: a reader's epoch, and a label's trees.
+    generalization", 1992); trees see the reader for the labels that it told better so. Trees, too, believe
+    of what they have seen that they would know it again, and say yes to less than they should of what they
+    have not. So others are grown, which have seen two thirds of the sources, and what these say of the rest
+    is put right by a scale and an offset a label; those are the trees', too. `on_step` is called with steps
+    done and in all: a reader's epoch, and a label's trees.
     """
     yes_NL, fold_N = examples.yes_NL, examples.fold_N
     folds = [fold for fold in range(_FOLDS) if (fold_N == fold).any() and not (fold_N == fold).all()]
@@ -155,18 +156,21 @@ def grow(
     step = _Steps(on_step, each * (1 + len(folds)))
     forest = SignalForest(yes_NL.shape[1], trees, size)
     forest.probe = fit_probe(examples.pooled_NP, yes_NL)
-    told = [examples.plain_NX, unseen(examples.pooled_NP, yes_NL, fold_N)]
+    probed_NL = unseen(examples.pooled_NP, yes_NL, fold_N)
+    told, reads = [examples.plain_NX, probed_NL], frozenset(range(yes_NL.shape[1]))
     if size.reader:
         learn = partial(fit_reader, width=size.reader, epochs=reader_epochs, seed=seed, on_epoch=step)
         forest.reader = learn(examples.maps, yes_NL, examples.has_NQ)
         told.append(read_unseen(learn, examples.maps, yes_NL, examples.has_NQ, fold_N))
+        reads = _better(yes_NL, told[-1], probed_NL)
     told_NX = np.concatenate(told, axis=1)
-    _grow(forest, told_NX, yes_NL, drop_signal, seed, step)
+    plant = partial(_grow, reads=reads, drop_signal=drop_signal, seed=seed, step=step)
+    plant(forest, told_NX, yes_NL)
     unseen_NL = np.full(yes_NL.shape, np.nan)
     for fold in folds:
         out = fold_N == fold
         others = SignalForest(yes_NL.shape[1], trees, size)
-        _grow(others, told_NX[~out], yes_NL[~out], drop_signal, seed, step)
+        plant(others, told_NX[~out], yes_NL[~out])
         unseen_NL[out] = others(torch.from_numpy(told_NX[out])).double().numpy()
     for label, (answers, odds) in enumerate(zip(yes_NL.T, unseen_NL.T, strict=True)):
         known = ~np.isnan(answers) & ~np.isnan(odds)
@@ -174,6 +178,25 @@ def grow(
         forest.get_buffer("base")[label] = scale * forest.get_buffer("base")[label] + offset
         forest.get_buffer("leaf")[label] *= scale
     return forest
+
+
+def _better(
+    yes_NL: npt.NDArray[np.float32], one_NL: npt.NDArray[np.float32], two_NL: npt.NDArray[np.float32]
+) -> frozenset[int]:
+    """Return the labels that `one_NL` tells better: by the log loss, each at its best scale and offset."""
+    return frozenset(
+        label
+        for label, (answers, one, two) in enumerate(zip(yes_NL.T, one_NL.T, two_NL.T, strict=True))
+        if _loss(answers, one) < _loss(answers, two)
+    )
+
+
+def _loss(answers_N: npt.NDArray[np.float32], odds_N: npt.NDArray[np.float32]) -> float:
+    known = ~np.isnan(answers_N)
+    yes, odds = answers_N[known] == 1, odds_N[known].astype(np.float64)
+    scale, offset = scale_and_offset(yes, odds)
+    found = log_loss(yes, scale * odds + offset, balanced_weights(yes))
+    return np.inf if found is None else found
 
 
 class _Steps:
@@ -191,11 +214,16 @@ def _grow(
     forest: SignalForest,
     told_NX: npt.NDArray[np.float32],
     yes_NL: npt.NDArray[np.float32],
+    *,
+    reads: frozenset[int],
     drop_signal: float,
     seed: int,
     step: Callable[[], None],
 ) -> None:
-    """Put trees into a forest as they grow; those of a label that has one class only say nothing."""
+    """Put trees into a forest as they grow; those of a label that has one class only say nothing.
+
+    What the reader says comes last in `told_NX`; trees of labels that are not in `reads` do not see it.
+    """
     rng = np.random.default_rng([seed, 4])
     dropped_NX = np.where(rng.random(told_NX.shape) < drop_signal, np.nan, told_NX)
     both_MX = np.nan_to_num(np.concatenate([told_NX, dropped_NX]), nan=_MISSING).astype(np.float32)
@@ -207,7 +235,8 @@ def _grow(
         if yes.all() or not yes.any():
             continue
         weight = np.where(yes, 0.5 / yes.mean(), 0.5 / (1 - yes.mean()))
-        grown = fit(both_MX[known], yes, weight, trees=trees, depth=_DEPTH, rate=_RATE, seed=seed)
+        seen_MX = both_MX[known, : both_MX.shape[1] - (0 if label in reads else yes_NL.shape[1])]
+        grown = fit(seen_MX, yes, weight, trees=trees, depth=_DEPTH, rate=_RATE, seed=seed)
         forest.get_buffer("base")[label] = grown.base
         forest.get_buffer("feature")[label] = torch.from_numpy(grown.feature_TN)
         forest.get_buffer("threshold")[label] = torch.from_numpy(grown.threshold_TN)

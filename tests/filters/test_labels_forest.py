@@ -136,8 +136,28 @@ def test_a_network_with_trees_says_the_weighted_mean_of_both() -> None:
     read = network.forest.reader(Maps(glances.maps_BTCHW, present[:, 1:]))
     assert read.any()
     told = torch.cat([signals, glances.sights_BV, probed, read], dim=1)
+    assert network.forest.get_buffer("feature").max() < told.shape[1]
     both = network(tokens, present, signals, glances)
     torch.testing.assert_close(both, 0.75 * alone + 0.25 * network.forest(told))
+
+
+def test_trees_of_a_label_see_the_reader_where_it_tells_more_than_the_probe() -> None:
+    """Of two labels, one is told by the maps alone, the other by the pooled numbers alone."""
+    rng = np.random.default_rng(6)
+    yes = (rng.random((150, 2)) < 0.5).astype(np.float32)
+    maps = torch.from_numpy(rng.normal(0, 1, (150, 2, 2, 3, 3)).astype(np.float16))
+    maps[:, :, 0] += 4 * torch.from_numpy(yes[:, :1, None, None]).half()
+    pooled_NP = rng.normal(0, 1, (150, pooled_width(NOTHING.width, 0))).astype(np.float32)
+    pooled_NP[:, :8] += 2 * yes[:, 1:]
+    plain = rng.normal(0, 1, (150, 3)).astype(np.float32)
+    there, no_cues = torch.ones(150, 2) > 0, np.zeros((150, 0), np.float32)
+    sources = [str(n) for n in range(150)]
+    examples = Examples(plain, torch.from_numpy(pooled_NP), Maps(maps, there), yes, no_cues, sources)
+    size = Size(NOTHING.width, 0, 6, 2)
+    forest = grow(examples, 10, size, drop_signal=0.0, reader_epochs=30, seed=0)
+    most = forest.get_buffer("feature").flatten(1).amax(1).tolist()
+    first_of_reader = 3 + 2
+    assert most[0] >= first_of_reader > most[1]
 
 
 @pytest.mark.parametrize(
