@@ -5,7 +5,7 @@ over a film stays while the rest moves; a mirrored film is its own mirror. The n
 pictures, and from two thousand clips it does not; trees learn it from these numbers.
 
 Pictures that are missing count for nothing. Numbers of changes are not numbers where no two pictures follow
-one another. Cost: 15 CPU ms a clip of 6 pictures.
+one another. Cost: 9 CPU ms a clip of 6 pictures.
 
 Shape letters: B clips, T pictures, H, W their size, C colours, V numbers.
 """
