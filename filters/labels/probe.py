@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Probe", "fit_probe", "pooled", "pooled_width", "unseen"]
+__all__ = ["Probe", "answer_weights", "fit_probe", "pooled", "pooled_width", "unseen"]
 
 _WHOLE: Final = 2
 """tokens at the end of a frame that tell of all of it"""
@@ -103,15 +103,7 @@ def fit_probe(pooled_NP: Tensor, yes_NL: npt.NDArray[np.float32]) -> Probe:
     probe.get_buffer("scale").copy_(torch.where(spread_P > 1e-4, 1 / spread_P.clamp(min=1e-4), 0.0))
     told_NP = probe.standardized(pooled_NP)
     answers_NL = torch.from_numpy(yes_NL)
-    known_NL = ~answers_NL.isnan()
-    wanted_NL = answers_NL.nan_to_num(0.0)
-    share_L = wanted_NL.sum(0) / known_NL.sum(0).clamp(min=1)
-    both_L = (share_L > 0) & (share_L < 1)
-    half_L = torch.where(both_L, 0.5, 0.0)
-    counts_NL = torch.where(
-        wanted_NL > 0, half_L / share_L.clamp(min=1e-6), half_L / (1 - share_L).clamp(min=1e-6)
-    )
-    counts_NL = counts_NL * known_NL
+    wanted_NL, counts_NL = answers_NL.nan_to_num(0.0), answer_weights(answers_NL)
     weight_LP = torch.zeros(yes_NL.shape[1], pooled_NP.shape[1], requires_grad=True)
     bias_L = torch.zeros(yes_NL.shape[1], requires_grad=True)
     optimizer = torch.optim.LBFGS(
@@ -130,6 +122,21 @@ def fit_probe(pooled_NP: Tensor, yes_NL: npt.NDArray[np.float32]) -> Probe:
     probe.get_buffer("weight").copy_(weight_LP.detach())
     probe.get_buffer("bias").copy_(bias_L.detach())
     return probe
+
+
+def answer_weights(answers_NL: Tensor) -> Tensor:
+    """Return what each answer counts: yes and no of a label the same, those that are missing nothing.
+
+    Nothing either of a label that has one answer only.
+    """
+    known_NL = ~answers_NL.isnan()
+    wanted_NL = answers_NL.nan_to_num(0.0)
+    share_L = wanted_NL.sum(0) / known_NL.sum(0).clamp(min=1)
+    half_L = torch.where((share_L > 0) & (share_L < 1), 0.5, 0.0)
+    counts_NL = torch.where(
+        wanted_NL > 0, half_L / share_L.clamp(min=1e-6), half_L / (1 - share_L).clamp(min=1e-6)
+    )
+    return counts_NL * known_NL
 
 
 def unseen(

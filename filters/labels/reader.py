@@ -24,6 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from filters.labels.probe import answer_weights
+
 __all__ = ["Maps", "Reader", "fit_reader", "read", "read_unseen"]
 
 _MOST: Final = 6.0
@@ -141,7 +143,7 @@ def fit_reader(
     each = max(1, len(maps) // _BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, epochs * each))
     answers_NL, has = torch.from_numpy(yes_NL), torch.from_numpy(has_NQ)
-    weight_NL = _weights(answers_NL)
+    weight_NL = answer_weights(answers_NL)
     reader.train()
     for _ in range(epochs):
         order = rng.permutation(len(maps))
@@ -205,17 +207,6 @@ def _standardize(reader: Reader, maps: Maps, rng: np.random.Generator) -> None:
     spread = values.std((0, 2, 3), unbiased=False)
     reader.get_buffer("mean").copy_(values.mean((0, 2, 3)))
     reader.get_buffer("scale").copy_(torch.where(spread > 1e-4, 1 / spread.clamp(min=1e-4), 0.0))
-
-
-def _weights(answers_NL: Tensor) -> Tensor:
-    """Return what each answer counts: yes and no of a label the same, those that are missing nothing."""
-    known = ~answers_NL.isnan()
-    wanted = answers_NL.nan_to_num(0.0)
-    share_L = wanted.sum(0) / known.sum(0).clamp(min=1)
-    both_L = (share_L > 0) & (share_L < 1)
-    per_yes, per_no = 0.5 / share_L.clamp(min=1e-6), 0.5 / (1 - share_L).clamp(min=1e-6)
-    weight: Tensor = torch.where(wanted > 0, per_yes, per_no) * known * both_L
-    return weight
 
 
 def _varied(maps: Maps, rng: np.random.Generator) -> Maps:
