@@ -34,6 +34,7 @@ __all__ = [
     "Pack",
     "columns_of",
     "features_of",
+    "filled",
     "pack",
     "signals_of",
 ]
@@ -172,14 +173,16 @@ class Pack:
 
 def pack(features: Sequence[Features]) -> Pack:
     """Return features of clips with different numbers of frames as one array."""
-    longest = max(len(one.tokens) for one in features)
-    tokens = np.zeros((len(features), longest, *features[0].tokens.shape[1:]), np.float16)
-    present = np.zeros((len(features), longest), np.bool_)
-    for number, one in enumerate(features):
-        tokens[number, : len(one.tokens)] = one.tokens
-        present[number, : len(one.tokens)] = True
-    some = features[0].maps
-    maps = np.zeros((len(features), max(len(one.maps) for one in features), *some.shape[1:]), some.dtype)
-    for number, one in enumerate(features):
-        maps[number, : len(one.maps)] = one.maps
-    return Pack(tokens, present, np.stack([one.sights for one in features]), maps)
+    tokens = filled([one.tokens for one in features])
+    present = filled([np.ones(len(one.tokens), np.bool_) for one in features])
+    sights = np.stack([one.sights for one in features])
+    return Pack(tokens, present, sights, filled([one.maps for one in features]))
+
+
+def filled(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Return arrays of different lengths as one, zeros behind the shorter ones."""
+    longest = max(map(len, parts))
+    whole = np.zeros((len(parts), longest, *parts[0].shape[1:]), parts[0].dtype)
+    for number, part in enumerate(parts):
+        whole[number, : len(part)] = part
+    return whole

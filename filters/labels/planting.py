@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from filters.labels.clips import filled
 from filters.labels.config import ModelConfig, Recipe
 from filters.labels.data import Indices, LabelledClips, cues_of, predict
 
@@ -64,7 +64,10 @@ def size_of(model: ModelConfig, feature_width: int) -> Size:
 
 
 def examples_of(data: LabelledClips, chosen: Indices, looks: int, cue_clips: int) -> Examples:
-    """Return what trees learn from some clips. Memory: 0.22 MB a clip, most of it maps."""
+    """Return what trees learn from some clips.
+
+    Memory: 0.22 MB a clip, most of it maps, and as much again while they are put together.
+    """
     import torch
 
     from filters.labels.forest import Examples
@@ -83,17 +86,8 @@ def examples_of(data: LabelledClips, chosen: Indices, looks: int, cue_clips: int
     return Examples(
         np.concatenate([data.signals_NS[chosen], np.concatenate(seen)], axis=1),
         torch.cat(told),
-        Maps(torch.from_numpy(_filled(maps)), torch.from_numpy(_filled(present))),
+        Maps(torch.from_numpy(filled(maps)), torch.from_numpy(filled(present))),
         data.yes_NL[chosen],
         has_NQ,
         [data.sources[int(n)] for n in chosen],
     )
-
-
-def _filled(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """Return arrays of different lengths as one, zeros behind the shorter ones."""
-    longest = max(map(len, parts))
-    filled = np.zeros((len(parts), longest, *parts[0].shape[1:]), parts[0].dtype)
-    for number, part in enumerate(parts):
-        filled[number, : len(part)] = part
-    return filled
