@@ -54,7 +54,8 @@ def examples_of(frames: Sequence[TinyFrame], marks: Marks) -> tuple[Examples, Ex
     for index in range(1, len(frames)):
         gap = history.gap(index)
         if gap is not None:
-            cuts.append((index, hard.whole(gap, hard.glance(gap)), _is_cut(index, marks)))
+            *_, features = hard.closer(gap, hard.glance(gap))
+            cuts.append((index, features, _is_cut(index, marks)))
     ramps = []
     for index in range(len(frames)):
         candidate = history.span(index)
@@ -62,7 +63,7 @@ def examples_of(frames: Sequence[TinyFrame], marks: Marks) -> tuple[Examples, Ex
             offset, span = candidate
             found = gradual.ramp(span)
             place = (found.end_frame + offset, found.start_frame + offset)
-            features = gradual.whole(span, gradual.glance(span, found))
+            *_, features = gradual.closer(span, gradual.glance(span, found))
             ramps.append(
                 (index, features, _is_transition(index, (span.last - span.first) // 2, place, marks))
             )

@@ -111,8 +111,9 @@ class ShotDetector:
         features = hard.glance(gap)
         if judge.glance.probability(features) < judge.floor:
             return
-        sure = judge.whole.probability(hard.whole(gap, features))
-        if sure >= self._options.hard_threshold:
+        least = self._options.hard_threshold
+        sure = judge.look(hard.closer(gap, features), least)
+        if sure >= least:
             self._boundaries.add(Found(index, index, "hard", sure), self._blank_frames())
 
     def _judge_transition(self, centre: int) -> None:
@@ -125,8 +126,9 @@ class ShotDetector:
         features = gradual.glance(span, found)
         if judge.glance.probability(features) < judge.floor:
             return
-        sure = judge.whole.probability(gradual.whole(span, features))
-        if sure < self._options.gradual_threshold:
+        least = self._options.gradual_threshold
+        sure = judge.look(gradual.closer(span, features), least)
+        if sure < least:
             return
         reach = 3 * (span.last - span.first) // 4
         end = max(found.end_frame + offset, centre - reach)

@@ -1,14 +1,15 @@
 """Boosted decision trees: the judges of candidates.
 
 Trees of one fixed depth as plain arrays, walked all at once: some 20 µs a candidate. A judge is two forests:
-one sees only the features that are cheap to have and dismisses most candidates; the other sees all. Made by
-`benchmarks/train_shots.py`; the weights lie beside this module.
+one sees only the features that are cheap to have and dismisses most candidates; the other sees all, and stops
+as soon as what it has not seen yet can't change its mind. Made by `benchmarks/train_shots.py`; the weights
+lie beside this module.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -40,7 +41,25 @@ class Forest:
         while node[0] < inner:
             above = features_F[self.feature_TN[trees, node]] > self.threshold_TN[trees, node]
             node = 2 * node + 1 + above
-        score = self.base + float(self.leaf_TL[trees, node - inner].sum(dtype=np.float64))
+        return self._share(self.leaf_TL[trees, node - inner])
+
+    def most(self, features_F: Floats) -> float:
+        """Return the probability; where features are NaN, for not yet known, what it can be at most.
+
+        To the bit: the best leaves are summed in the order of the trees, as any others are.
+        """
+        above = features_F[self.feature_TN] > self.threshold_TN
+        either = np.isnan(features_F)[self.feature_TN]
+        best, end = self.leaf_TL, self.feature_TN.shape[1]
+        while end:
+            level = np.s_[:, end // 2 : end]
+            left, right = best[:, ::2], best[:, 1::2]
+            best = np.where(either[level], np.maximum(left, right), np.where(above[level], right, left))
+            end //= 2
+        return self._share(best[:, 0])
+
+    def _share(self, leaf_T: Floats) -> float:
+        score = self.base + float(leaf_T.sum(dtype=np.float64))
         return float(1 / (1 + np.exp(-score)))
 
 
@@ -51,6 +70,18 @@ class Judge:
     glance: Forest
     floor: float
     whole: Forest
+
+    def look(self, stages: Iterable[Floats], least: float) -> float:
+        """Return the probability by all features, of which each stage knows more.
+
+        Where it is below `least` it may be too high: no further stage is asked for than tells so.
+        """
+        sure = 0.0
+        for features in stages:
+            sure = self.whole.most(features)
+            if sure < least:
+                break
+        return sure
 
 
 def forest_of(arrays: Mapping[str, npt.NDArray[np.generic]], name: str) -> Forest:

@@ -13,7 +13,7 @@ from filters.shots import gradual, hard
 from filters.shots.compare import detail, level, light, warp
 from filters.shots.hard import Gap, stands_out
 from filters.shots.planes import TinyFrame, luma_distance, shrink, tiny_distance
-from filters.shots.trees import Forest, load_judge
+from filters.shots.trees import Forest, Judge, load_judge
 
 
 def texture(seed: int, shift: int = 0) -> np.ndarray:
@@ -88,7 +88,7 @@ def features(before: list[np.ndarray], after: list[np.ndarray]) -> dict[str, flo
         return [luma_distance(a, b) for a, b in pairwise(frames)]
 
     gap = Gap(left[::-1], right, gaps(left)[::-1], gaps(right))
-    values = hard.whole(gap, hard.glance(gap))
+    *_, values = hard.closer(gap, hard.glance(gap))
     assert len(values) == len(hard.FEATURES)
     return dict(zip(hard.FEATURES, values.tolist(), strict=True))
 
@@ -140,7 +140,7 @@ def test_a_ramp_of_mixtures_is_found_where_it_is() -> None:
     assert found.error_T.max() < 0.05
     assert found.end_frame == pytest.approx(10, abs=1)
     assert found.start_frame == pytest.approx(22, abs=1)
-    values = gradual.whole(span, gradual.glance(span, found))
+    *_, values = gradual.closer(span, gradual.glance(span, found))
     named = dict(zip(gradual.FEATURES, values.tolist(), strict=True))
     assert len(values) == len(gradual.FEATURES)
     assert named["straight"] > 0.9
@@ -161,6 +161,37 @@ def test_trees_are_walked() -> None:
         return float(np.log(p / (1 - p)))
 
     assert [score(0, 0), score(0, 1), score(1, 1e9)] == pytest.approx([-2, -1, 1])
+
+
+def test_no_value_of_an_unknown_feature_gives_more_than_the_most() -> None:
+    rng = np.random.default_rng(3)
+    forest = Forest(
+        -0.5,
+        rng.integers(0, 6, (50, 7)).astype(np.int16),
+        rng.normal(0, 1, (50, 7)).astype(np.float32),
+        rng.normal(0, 0.3, (50, 8)).astype(np.float32),
+    )
+    for _ in range(20):
+        features = rng.normal(0, 1, 6).astype(np.float32)
+        assert forest.most(features) == forest.probability(features)
+        partly = features.copy()
+        partly[3:] = np.nan
+        for _ in range(20):
+            features[3:] = rng.normal(0, 2, 3)
+            assert forest.probability(features) <= forest.most(partly)
+
+
+def test_a_judge_looks_closer_only_while_it_may_yet_be_convinced() -> None:
+    forest = Forest(
+        0.0,
+        np.array([[0, 1, 1]], np.int16),
+        np.array([[0.5, 0.5, 0.5]], np.float32),
+        np.array([[-2.0, -1.0, 1.0, 5.0]], np.float32),
+    )
+    stages = [np.array(stage, np.float32) for stage in ([np.nan, 0], [0, 0], [0, 0])]
+    rest = iter(stages)
+    assert Judge(forest, 0.1, forest).look(rest, 0.5) == pytest.approx(1 / (1 + np.exp(2)))
+    assert len(list(rest)) == 1
 
 
 def test_packaged_weights_fit_the_features() -> None:
