@@ -34,7 +34,7 @@ def kind(luma_THW: npt.NDArray[np.uint8], fps: Fraction) -> str:
     """Return what the signal says of the camera."""
     signal = MotionSignal(MotionOptions())
     for n, plane in enumerate(luma_THW):
-        signal.push(SmallFrame(n, float(n / fps), plane, GRAY, GRAY))
+        signal.push([SmallFrame(n, float(n / fps), plane, GRAY, GRAY)])
     return str(signal.summary(0, len(luma_THW))["camera"] or "null")
 
 

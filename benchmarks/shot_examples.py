@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from curate.frames import SmallFrame
 from filters.shots import gradual, hard
 from filters.shots.history import History
-from filters.shots.planes import TinyFrame, shrink
+from filters.shots.planes import TinyFrame, steps
 
-__all__ = ["Examples", "Marks", "examples_of", "tiny_frames"]
+__all__ = ["Examples", "Marks", "examples_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +33,11 @@ class Examples:
     y_N: npt.NDArray[np.int8]
 
 
-def tiny_frames(frames: Iterable[SmallFrame]) -> list[TinyFrame]:
-    """Return the frames as the detector keeps them."""
-    out: list[TinyFrame] = []
-    for frame in frames:
-        out.append(shrink(frame, out[0] if out else None))
-    return out
-
-
 def examples_of(frames: Sequence[TinyFrame], marks: Marks) -> tuple[Examples, Examples]:
     """Return the candidates for cuts and for gradual transitions of one video."""
     history = History()
-    for frame in frames:
-        history.append(frame)
+    for frame, step in zip(frames, steps(frames, None), strict=True):
+        history.append(frame, step)
     halves = history.halves()
     for index in range(len(frames)):
         history.measure(index, halves)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from shot_examples import Examples, Marks, examples_of, tiny_frames
+from shot_examples import Examples, Marks, examples_of
 from shot_synthesis import Shot, edit
 
 from curate.bench.scoring import Truth, half_of, read_truth
@@ -28,6 +28,7 @@ from curate.frames import SmallFrame
 from curate.video import open_video
 from filters.boosting import fit
 from filters.shots import gradual, hard
+from filters.shots.planes import shrink
 from filters.shots.trees import Forest, Judge
 
 _SETTINGS = {"trees": 300, "depth": 5, "rate": 0.05}
@@ -97,7 +98,7 @@ def _edited(number: int) -> Video:
 
 
 def _candidates(frames: Sequence[SmallFrame], marks: Marks) -> dict[str, Examples]:
-    cuts, transitions = examples_of(tiny_frames(frames), marks)
+    cuts, transitions = examples_of(shrink(frames, None), marks)
     return {"hard": cuts, "gradual": transitions}
 
 

@@ -175,8 +175,11 @@ class Detector(Protocol):
     def settled(self) -> int:
         """No boundary that is still to come ends before this frame index."""
 
-    def push(self, frame: SmallFrame) -> Sequence[Boundary]:
-        """Take the next frame; return the boundaries that have become certain, in order."""
+    def push(self, frames: Sequence[SmallFrame]) -> Sequence[Boundary]:
+        """Take the next frames; return the boundaries that have become certain, in order.
+
+        They are the same however the frames come, one at a time or many.
+        """
 
     def finish(self) -> Sequence[Boundary]:
         """Return what is left at the end of the source."""
@@ -185,16 +188,16 @@ class Detector(Protocol):
 class Signal(Protocol):
     """Measurements of a clip made while the source is decoded: small planes in, columns out.
 
-    Frames are pushed some at a time. A signal that asks for `native_luma` says so with `native = True`, and
-    is pushed each frame while its picture is there.
+    Frames are pushed some at a time; the columns are the same however many. A signal that asks for
+    `native_luma` says so with `native = True`, and is pushed each frame alone, while its picture is there.
     """
 
     version: ClassVar[int]
     provides: ClassVar[pa.Schema]
     Options: ClassVar[type[Options]]
 
-    def push(self, frame: SmallFrame) -> None:
-        """Take the next frame."""
+    def push(self, frames: Sequence[SmallFrame]) -> None:
+        """Take the next frames."""
 
     def summary(self, start_frame: int, end_frame: int) -> Row:
         """Return the columns for frames [start_frame, end_frame), which have all been pushed."""

@@ -11,6 +11,7 @@ Cost: 0.06 ms a frame measured, two a second; it keeps a row and a column of byt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import cv2
@@ -90,13 +91,12 @@ class BordersSignal:
         self._cadence = Cadence(options.every_s)
         self._frames: Track[tuple[Profile, Profile] | None] = Track()
 
-    def push(self, frame: SmallFrame) -> None:
-        """Take the next frame; only one every `every_s` is measured."""
-        if not self._cadence.due(frame.time_s):
-            return
-        luma = frame.luma_HW
-        lines = None if is_black(luma) else (line_profile(luma, 0), line_profile(luma, 1))
-        self._frames.add(frame.index, frame.index, lines)
+    def push(self, frames: Sequence[SmallFrame]) -> None:
+        """Take the next frames; only one every `every_s` is measured."""
+        for frame in self._cadence.among(frames):
+            luma = frame.luma_HW
+            lines = None if is_black(luma) else (line_profile(luma, 0), line_profile(luma, 1))
+            self._frames.add(frame.index, frame.index, lines)
 
     def summary(self, start_frame: int, end_frame: int) -> Row:
         """Return the shares over the frames measured; null where none was; bars also where all are black."""

@@ -78,10 +78,12 @@ class FidelitySignal:
         self._cadence = Cadence(options.every_s)
         self._frames: Track[_Measured] = Track()
 
-    def push(self, frame: SmallFrame) -> None:
-        """Take the next frame; only one every `every_s` is measured."""
-        if not self._cadence.due(frame.time_s):
-            return
+    def push(self, frames: Sequence[SmallFrame]) -> None:
+        """Take the next frames; only one every `every_s` is measured."""
+        for frame in self._cadence.among(frames):
+            self._measure(frame)
+
+    def _measure(self, frame: SmallFrame) -> None:
         native = frame.native_luma()
         if native is None:
             return

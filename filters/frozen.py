@@ -10,6 +10,7 @@ Cost: 0.02 ms a frame. Every frame is looked at.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import cv2
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from curate.frames import Plane, SmallFrame
+from curate.frames import Plane, Pyramid, SmallFrame
 from curate.records import Options, Row
 from filters.track import Track
 from shards.schemas import column
@@ -81,13 +82,14 @@ class FrozenSignal:
         self._run = 0
         self._frames: Track[tuple[float, int]] = Track()
 
-    def push(self, frame: SmallFrame) -> None:
-        """Take the next frame: it continues the run of equal frames, or begins one."""
-        means = frame.luma.at_most(_BLOCKS_PX)
-        if self._reference is None or largest_change(self._reference, means) > self._options.change:
-            self._reference = means
-            self._run += 1
-        self._frames.add(frame.index, frame.index, (frame.time_s, self._run))
+    def push(self, frames: Sequence[SmallFrame]) -> None:
+        """Take the next frames: each continues the run of equal frames, or begins one."""
+        planes = Pyramid.each_at_most([frame.luma for frame in frames], _BLOCKS_PX)
+        for frame, means in zip(frames, planes, strict=True):
+            if self._reference is None or largest_change(self._reference, means) > self._options.change:
+                self._reference = means
+                self._run += 1
+            self._frames.add(frame.index, frame.index, (frame.time_s, self._run))
 
     def summary(self, start_frame: int, end_frame: int) -> Row:
         """Return `frozen_share`; a run that goes beyond the frames counts as far as it lies in them."""

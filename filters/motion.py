@@ -15,6 +15,7 @@ Beyond that it loses hold and reads 0.4 to 1: fast still, but not how fast.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -225,8 +226,12 @@ class MotionSignal:
         self._earlier: tuple[int, float, Plane] | None = None
         self._dis: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
-    def push(self, frame: SmallFrame) -> None:
-        """Take the next frame; cheap but for the second of a pair."""
+    def push(self, frames: Sequence[SmallFrame]) -> None:
+        """Take the next frames; cheap but for the second of a pair."""
+        for frame in frames:
+            self._take(frame)
+
+    def _take(self, frame: SmallFrame) -> None:
         plane: Plane | None = None
         if self._first is not None:
             index, time_s, first = self._first

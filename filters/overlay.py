@@ -9,6 +9,7 @@ of each, 14 kB at 320 x 180.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar
 
@@ -54,16 +55,17 @@ class OverlaySignal:
         self._frames: Track[tuple[bool, Strokes]] = Track()
         self._second_s: float | None = None
 
-    def push(self, frame: SmallFrame) -> None:
-        """Take the next frame; measured is one every `every_s`, and the one half a second later."""
-        first = self._cadence.due(frame.time_s)
-        if first:
-            self._second_s = frame.time_s + _PAIR_S
-        elif self._second_s is None or frame.time_s < self._second_s - 1e-5:
-            return
-        else:
-            self._second_s = None
-        self._frames.add(frame.index, frame.index, (first, find_strokes(frame.luma_HW)))
+    def push(self, frames: Sequence[SmallFrame]) -> None:
+        """Take the next frames; measured is one every `every_s`, and the one half a second later."""
+        for frame in frames:
+            first = self._cadence.due(frame.time_s)
+            if first:
+                self._second_s = frame.time_s + _PAIR_S
+            elif self._second_s is None or frame.time_s < self._second_s - 1e-5:
+                continue
+            else:
+                self._second_s = None
+            self._frames.add(frame.index, frame.index, (first, find_strokes(frame.luma_HW)))
 
     def summary(self, start_frame: int, end_frame: int) -> Row:
         """Return the shares; null where too few frames were measured, or the picture stands still."""

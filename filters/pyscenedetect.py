@@ -62,12 +62,18 @@ class _Adapter:
         """No boundary that is still to come ends before this frame index."""
         return max(0, self._frames - int(self._detector.event_buffer_length) - 1)
 
-    def push(self, frame: SmallFrame) -> Sequence[Boundary]:
-        """Take the next frame; return the boundaries that have become certain, in order."""
+    def push(self, frames: Sequence[SmallFrame]) -> Sequence[Boundary]:
+        """Take the next frames; return the boundaries that have become certain, in order."""
         from scenedetect import FrameTimecode
 
-        self._frames += 1
-        return _boundaries(self._detector.process_frame(FrameTimecode(frame.index, fps=_FPS), _bgr(frame)))
+        self._frames += len(frames)
+        return [
+            boundary
+            for frame in frames
+            for boundary in _boundaries(
+                self._detector.process_frame(FrameTimecode(frame.index, fps=_FPS), _bgr(frame))
+            )
+        ]
 
     def finish(self) -> Sequence[Boundary]:
         """Return what is left at the end of the source."""

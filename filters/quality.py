@@ -8,6 +8,7 @@ Cost: 0.25 ms a frame measured, one every 0.8 s: 0.01 ms a frame at 30 frames a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
@@ -144,10 +145,12 @@ class QualitySignal:
         self._cadence = Cadence(options.every_s)
         self._frames: Track[dict[str, float]] = Track()
 
-    def push(self, frame: SmallFrame) -> None:
-        """Take the next frame; only one every `every_s` is measured."""
-        if not self._cadence.due(frame.time_s):
-            return
+    def push(self, frames: Sequence[SmallFrame]) -> None:
+        """Take the next frames; only one every `every_s` is measured."""
+        for frame in self._cadence.among(frames):
+            self._measure(frame)
+
+    def _measure(self, frame: SmallFrame) -> None:
         u_hw, v_hw = frame.u_hw[::2], frame.v_hw[::2]  # colours need no more than every second row
         measured = asdict(measure_light(frame.luma_HW)) | asdict(measure_chroma(u_hw, v_hw))
         sharp = sharpness(frame.luma_HW, 2)

@@ -14,6 +14,7 @@ Cost: 5 microseconds a frame looked at, at most sixteen a second; 1 kB a clip an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
@@ -141,12 +142,12 @@ class TraceSignal:
         self._pictured = Cadence(_PICTURED_EVERY_S)
         self._pictures: Track[Plane] = Track()
 
-    def push(self, frame: SmallFrame) -> None:
-        """Take the next frame; sixteen a second are looked at."""
-        if self._cadence.due(frame.time_s):
+    def push(self, frames: Sequence[SmallFrame]) -> None:
+        """Take the next frames; sixteen a second are looked at."""
+        for frame in self._cadence.among(frames):
             means = block_means(frame.luma.at_most(_LOOKED_AT_PX))
             self._frames.add(frame.index, frame.index, (frame.time_s, means))
-        if self._pictured.due(frame.time_s):
+        for frame in self._pictured.among(frames):
             # A copy: the plane may be part of a larger one.
             self._pictures.add(frame.index, frame.index, frame.luma.at_most(_PICTURED_PX).copy())
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from typing import Generic, TypeVar
+
+from curate.frames import SmallFrame
 
 __all__ = ["Cadence", "Track", "mean", "trimmed_mean"]
 
@@ -43,17 +46,21 @@ class Cadence:
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
         self._first_s: float | None = None
-        self._next_s = -math.inf
+        self._from_s = -math.inf
+
+    def among(self, frames: Iterable[SmallFrame]) -> list[SmallFrame]:
+        """Return those of the frames that are to be measured."""
+        return [frame for frame in frames if self.due(frame.time_s)]
 
     def due(self, time_s: float) -> bool:
         """Return whether to measure the frame at `time_s`; times rise from call to call."""
-        # A hundredth of a millisecond: the rounding of timestamps must not move a frame across the grid.
-        if time_s < self._next_s - 1e-5:
+        if time_s < self._from_s:
             return False
         if self._first_s is None:
             self._first_s = time_s
         steps = math.floor((time_s - self._first_s) / self._every_s + 1e-9) + 1
-        self._next_s = self._first_s + steps * self._every_s
+        # A hundredth of a millisecond: the rounding of timestamps must not move a frame across the grid.
+        self._from_s = self._first_s + steps * self._every_s - 1e-5
         return True
 
 

@@ -33,9 +33,9 @@ class WholeDetector:
         """No boundary that is still to come ends before this frame index."""
         return self._frames
 
-    def push(self, frame: SmallFrame) -> Sequence[Boundary]:
-        """Take the next frame; return no boundary."""
-        self._frames = frame.index + 1
+    def push(self, frames: Sequence[SmallFrame]) -> Sequence[Boundary]:
+        """Take the next frames; return no boundary."""
+        self._frames = frames[-1].index + 1
         return ()
 
     def finish(self) -> Sequence[Boundary]:

@@ -55,7 +55,7 @@ def seen(frames: Frames) -> Seen:
         luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         while max(luma.shape) > 320:
             luma = half(luma)
-        signal.push(SmallFrame(number, time_s, luma, gray, gray))
+        signal.push([SmallFrame(number, time_s, luma, gray, gray)])
     return Seen(sampled(frames), signal.summary(0, len(frames))["trace"])
 
 

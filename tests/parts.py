@@ -34,13 +34,14 @@ class JumpDetector:
     def digests(self) -> Mapping[str, str]:
         return {}
 
-    def push(self, frame: SmallFrame) -> Sequence[Boundary]:
-        mean = float(frame.luma_HW.mean())
+    def push(self, frames: Sequence[SmallFrame]) -> Sequence[Boundary]:
         found = []
-        if self._last is not None and abs(mean - self._last) > self._jump:
-            found.append(Boundary(frame.index, frame.index, "hard"))
-        self._last = mean
-        self.settled = frame.index + 1
+        for frame in frames:
+            mean = float(frame.luma_HW.mean())
+            if self._last is not None and abs(mean - self._last) > self._jump:
+                found.append(Boundary(frame.index, frame.index, "hard"))
+            self._last = mean
+            self.settled = frame.index + 1
         return found
 
     def finish(self) -> Sequence[Boundary]:
@@ -57,8 +58,8 @@ class MeanLuma:
     def __init__(self, _options: Options) -> None:
         self._means: dict[int, float] = {}
 
-    def push(self, frame: SmallFrame) -> None:
-        self._means[frame.index] = float(frame.luma_HW.mean())
+    def push(self, frames: Sequence[SmallFrame]) -> None:
+        self._means |= {frame.index: float(frame.luma_HW.mean()) for frame in frames}
 
     def summary(self, start_frame: int, end_frame: int) -> Row:
         return {"mean_luma": float(np.mean([self._means[n] for n in range(start_frame, end_frame)]))}
@@ -77,7 +78,7 @@ class Tripod:
     def __init__(self, _options: Options) -> None:
         return None
 
-    def push(self, _frame: SmallFrame) -> None:
+    def push(self, _frames: Sequence[SmallFrame]) -> None:
         return None
 
     def summary(self, _start: int, _end: int) -> Row:
@@ -195,8 +196,8 @@ class NastyDetector(JumpDetector):
         super().__init__(options)
         self._mode = options.mode  # type: ignore[attr-defined]
 
-    def push(self, frame: SmallFrame) -> Sequence[Boundary]:
-        if frame.luma_HW.mean() > 200:
+    def push(self, frames: Sequence[SmallFrame]) -> Sequence[Boundary]:
+        if any(frame.luma_HW.mean() > 200 for frame in frames):
             if self._mode == "stall":
                 time.sleep(3600)
             elif self._mode == "memory":
@@ -205,7 +206,7 @@ class NastyDetector(JumpDetector):
                 os.kill(os.getpid(), signal.SIGSEGV)
             elif self._mode.startswith("touch:"):
                 os.utime(self._mode.removeprefix("touch:"), ns=(1, 1))
-        return super().push(frame)
+        return super().push(frames)
 
 
 class Rank(WholeRunStage):

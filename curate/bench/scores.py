@@ -63,9 +63,9 @@ class _Timed:
         self._signal, self._name, self._spent_s = signal, name, spent_s
         self.native = getattr(signal, "native", False)
 
-    def push(self, frame: SmallFrame) -> None:
+    def push(self, frames: Sequence[SmallFrame]) -> None:
         started_s = process_time()
-        self._signal.push(frame)
+        self._signal.push(frames)
         self._spent_s[self._name] += process_time() - started_s
 
     def summary(self, start_frame: int, end_frame: int) -> Row:

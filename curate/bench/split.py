@@ -18,8 +18,9 @@ from rich.text import Text
 
 from curate.bench.scoring import DetectorBench, FileResult, match, read_truth
 from curate.bench.transnet import transnet_boundaries
-from curate.frames import Boundary, Detector, SmallFrame
+from curate.frames import Boundary, Detector, SmallFrame, gather
 from curate.registry import resolve
+from curate.split.scan import BATCH_FRAMES
 from curate.video import open_video
 from shards.errors import ClipError, InputError
 
@@ -55,8 +56,8 @@ class _Timed:
         self.cpu_s = 0.0
         self.found: list[Boundary] = []
 
-    def push(self, frame: SmallFrame) -> None:
-        self._take(lambda: self._detector.push(frame))
+    def push(self, frames: Sequence[SmallFrame]) -> None:
+        self._take(lambda: self._detector.push(frames))
 
     def finish(self) -> None:
         self._take(self._detector.finish)
@@ -94,12 +95,12 @@ def bench_split(
         count = 0
         started_s = process_time()
         try:
-            for frame in _small_frames(clips_dir / truth.file):
-                count += 1
+            for shown in _seen_together(clips_dir / truth.file):
+                count += len(shown)
                 for detector in timed.values():
-                    detector.push(frame)
+                    detector.push(shown)
                 if with_transnet:
-                    kept.append(frame)
+                    kept += shown
         except (ClipError, OSError) as exc:
             unread.append(f"{truth.file}: {exc}")
             continue
@@ -117,11 +118,20 @@ def bench_split(
     return SplitBench(benches, 1e3 * decode_s / max(1, frames), tuple(unread))
 
 
-def _small_frames(path: Path) -> Iterator[SmallFrame]:
-    with open_video(str(path)) as reader:
+def _seen_together(path: Path) -> Iterator[list[SmallFrame]]:
+    """Yield the frames of a video, as many at a time as the split pass shows a detector."""
+    seen: list[SmallFrame] = []
+    with open_video(str(path), together=BATCH_FRAMES) as reader:
         for frame in reader:
-            yield frame.small()
+            seen.append(frame.small())
             reader.release(frame.pts)
+            if len(seen) == BATCH_FRAMES:
+                gather(seen)
+                yield seen
+                seen = []
+    if seen:
+        gather(seen)
+        yield seen
 
 
 def render_split(bench: SplitBench) -> list[RenderableType]:

@@ -26,10 +26,19 @@ from shards.ids import clip_id, source_id
 from shards.run import NO_CLIP
 from shards.storage import sha256_of
 
-__all__ = ["ClipCut", "ClipLost", "Event", "Heartbeat", "Scan", "SourceScanned", "scan_source"]
+__all__ = [
+    "BATCH_FRAMES",
+    "ClipCut",
+    "ClipLost",
+    "Event",
+    "Heartbeat",
+    "Scan",
+    "SourceScanned",
+    "scan_source",
+]
 
 _HEARTBEAT_S = 1.0
-_BATCH_FRAMES = 64
+BATCH_FRAMES = 64
 """Shown at once: a decoder empties the processor's caches of all else, and all else those of the decoder."""
 
 
@@ -103,7 +112,7 @@ def scan_source(options: SplitOptions, eyes: Eyes, uri: str, path: str) -> Itera
     watch = Stopwatch()
     content = source_id(hash_file(path))
     watch.lap("hash")
-    with open_video(path, backend=options.decoder, together=_BATCH_FRAMES) as reader:
+    with open_video(path, backend=options.decoder, together=BATCH_FRAMES) as reader:
         watch.lap("open")
         yield from Scan(options, eyes, reader, uri, content, watch).run()
 
@@ -144,7 +153,7 @@ class Scan:
         for frame in self._reader:
             watch.lap("decode")
             self._see(frame)
-            if len(self._seen) == _BATCH_FRAMES:
+            if len(self._seen) == BATCH_FRAMES:
                 yield from self._look()
             if (now := perf_counter()) - beat_s > _HEARTBEAT_S:
                 beat_s = now
@@ -175,7 +184,7 @@ class Scan:
         self._seen.append(small)
         watch.lap("shrink")
         for signal in self._at_once:
-            signal.push(small)
+            signal.push((small,))
         watch.lap("signals")
         if frame.time_s >= self._next_sample_s:
             jpeg = frame.jpeg(self._options.sample_px, self._options.sample_quality)
@@ -187,18 +196,15 @@ class Scan:
     def _look(self) -> Iterator[Event]:
         """Show the frames seen to the detector and the signals; cut what has become certain."""
         seen, self._seen = self._seen, []
-        if seen:
-            gather(seen)
+        if not seen:
+            return
+        gather(seen)
         for signal in self._later:
-            for small in seen:
-                signal.push(small)
+            signal.push(seen)
         self._watch.lap("signals")
-        for small in seen:
-            boundaries = self._detector.push(small)
-            if boundaries or self._gaps:
-                self._watch.lap("detect")
-                yield from self._close(self._merge(boundaries, self._detector.settled))
+        boundaries = self._detector.push(seen)
         self._watch.lap("detect")
+        yield from self._close(self._merge(boundaries, self._detector.settled))
         yield from self._cut(self._shots.settle(self._bound(self._detector.settled)))
 
     def _bound(self, settled: int) -> int:

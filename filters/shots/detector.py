@@ -18,7 +18,7 @@ from filters.shots import gradual, hard
 from filters.shots.boundaries import Boundaries, Found
 from filters.shots.compare import Floats, contrast
 from filters.shots.history import MARGIN, History
-from filters.shots.planes import TinyFrame, shrink
+from filters.shots.planes import TinyFrame, shrink, steps
 from filters.shots.trees import load_judge, weights_digest
 
 __all__ = ["ShotDetector", "ShotOptions"]
@@ -57,7 +57,7 @@ class ShotDetector:
         self._options = options
         self._history = History()
         self._boundaries = Boundaries()
-        self._like: TinyFrame | None = None
+        self._latest: TinyFrame | None = None
         self._measured = 0
         self._judged = 1
 
@@ -70,12 +70,19 @@ class ShotDetector:
         """No boundary that is still to come ends before this frame index."""
         return self._boundaries.settled
 
-    def push(self, frame: SmallFrame) -> Sequence[Boundary]:
-        """Take the next frame; return the boundaries that have become certain, in order."""
-        tiny = shrink(frame, self._like)
-        self._like = self._like or tiny
+    def push(self, frames: Sequence[SmallFrame]) -> Sequence[Boundary]:
+        """Take the next frames; return the boundaries that have become certain, in order."""
+        found: list[Boundary] = []
+        tiny_frames = shrink(frames, self._latest)
+        for frame, step in zip(tiny_frames, steps(tiny_frames, self._latest), strict=True):
+            self._history.append(frame, step)
+            found += self._certain()
+            self._latest = frame
+        return found
+
+    def _certain(self) -> Sequence[Boundary]:
+        """Judge what the newest frame has completed; return what has become certain by it."""
         history = self._history
-        history.append(tiny)
         halves = history.halves()
         self._advance(halves, history.end - 2 * halves[-1] - MARGIN)
         # A transition judged next may end 1.5 half windows before its centre.

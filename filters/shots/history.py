@@ -10,7 +10,7 @@ from math import inf
 
 from filters.shots.gradual import Span, half_frames, straightness
 from filters.shots.hard import Gap, reach_frames, stands_out
-from filters.shots.planes import TinyFrame, chroma_distance, luma_distance, tiny_distance
+from filters.shots.planes import Step, TinyFrame, tiny_distance
 
 __all__ = ["MARGIN", "History"]
 
@@ -41,19 +41,12 @@ class History:
         self.fps = 25.0
         """frames a second, by the clock, of what is kept; 25 where that is a single frame"""
 
-    def append(self, frame: TinyFrame) -> None:
-        """Take the next frame."""
-        gap = tiny = path = 0.0
-        if self._frames:
-            last = self._frames[-1]
-            chroma = chroma_distance(last, frame)
-            gap = luma_distance(last, frame) + chroma
-            tiny = tiny_distance(last, frame, chroma)
-            path = self._path[-1] + tiny
+    def append(self, frame: TinyFrame, step: Step) -> None:
+        """Take the next frame, and its distances to the one before."""
         self._frames.append(frame)
-        self._gaps.append(gap)
-        self._tiny_gaps.append(tiny)
-        self._path.append(path)
+        self._gaps.append(step.small)
+        self._tiny_gaps.append(step.tiny)
+        self._path.append(self._path[-1] + step.tiny if self._path else 0.0)
         self.end += 1
         self._clock()
 

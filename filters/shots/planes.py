@@ -7,14 +7,17 @@ any source end between half the stated size and all of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
-from curate.frames import Plane, SmallFrame, halve
+from curate.frames import Plane, Pyramid, SmallFrame, halve
 
-__all__ = ["TinyFrame", "chroma_distance", "luma_distance", "shrink", "tiny_distance"]
+__all__ = ["Step", "TinyFrame", "chroma_distance", "luma_distance", "shrink", "steps", "tiny_distance"]
 
 SMALL_PX = 80
 TINY_PX = 40
@@ -34,19 +37,60 @@ class TinyFrame:
     """u over v"""
 
 
-def shrink(frame: SmallFrame, like: TinyFrame | None) -> TinyFrame:
-    """Return the planes of `frame`; sizes follow `like` where a stream changes its resolution."""
-    small = frame.luma.at_most(SMALL_PX)
-    chroma = frame.chroma.at_most(TINY_PX)
-    if like is not None and small.shape != like.small_HW.shape:
-        small, chroma = _resized(small, like.small_HW), _resized(chroma, like.chroma_2hw)
-        return TinyFrame(frame.index, frame.time_s, small, cast(Plane, halve(small, TINY_PX)), chroma)
-    return TinyFrame(frame.index, frame.time_s, small, frame.luma.at_most(TINY_PX), chroma)
+class Step(NamedTuple):
+    """How far a frame is from the one before it, gray levels; 0 for the first."""
+
+    small: float
+    """mean absolute difference of the small luma planes, plus that of chroma"""
+    tiny: float
+    """mean absolute difference of the tiny luma planes, plus that of chroma"""
+
+
+def shrink(frames: Sequence[SmallFrame], like: TinyFrame | None) -> list[TinyFrame]:
+    """Return the planes of frames; sizes follow `like`, else the first, where a stream changes its size."""
+    lumas = [frame.luma for frame in frames]
+    planes = (
+        Pyramid.each_at_most(lumas, SMALL_PX),
+        Pyramid.each_at_most(lumas, TINY_PX),
+        Pyramid.each_at_most([frame.chroma for frame in frames], TINY_PX),
+    )
+    out: list[TinyFrame] = []
+    for frame, small, tiny, chroma in zip(frames, *planes, strict=True):
+        made = TinyFrame(frame.index, frame.time_s, small, tiny, chroma)
+        like = like or made
+        out.append(made if small.shape == like.small_HW.shape else _fitted(made, like))
+    return out
+
+
+def _fitted(frame: TinyFrame, like: TinyFrame) -> TinyFrame:
+    """Return the frame at the sizes of another."""
+    small = _resized(frame.small_HW, like.small_HW)
+    chroma = _resized(frame.chroma_2hw, like.chroma_2hw)
+    return TinyFrame(frame.index, frame.time_s, small, cast(Plane, halve(small, TINY_PX)), chroma)
 
 
 def _resized(plane: Plane, like: Plane) -> Plane:
     height, width = like.shape
     return cast(Plane, cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def steps(frames: Sequence[TinyFrame], before: TinyFrame | None) -> list[Step]:
+    """Return the distances of frames to those before them; `before` is what came before the first."""
+    chain = [before or frames[0], *frames]
+    small = _changes([frame.small_HW for frame in chain])
+    tiny = _changes([frame.tiny_hw for frame in chain])
+    chroma = _changes([frame.chroma_2hw for frame in chain])
+    return list(map(Step, (small + chroma).tolist(), (tiny + chroma).tolist()))
+
+
+def _changes(planes: Sequence[Plane]) -> npt.NDArray[np.float64]:
+    """Return the mean absolute difference of each plane after the first to the one before it, gray levels.
+
+    One call for all of them: the sums are whole numbers, exact however they are made.
+    """
+    rows = np.concatenate(planes).reshape(len(planes), -1)
+    sums = cv2.reduce(cv2.absdiff(rows[1:], rows[:-1]), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    return np.asarray(sums[:, 0] / rows.shape[1], np.float64)
 
 
 def luma_distance(a: TinyFrame, b: TinyFrame) -> float:
@@ -59,7 +103,6 @@ def chroma_distance(a: TinyFrame, b: TinyFrame) -> float:
     return float(cv2.norm(a.chroma_2hw, b.chroma_2hw, cv2.NORM_L1)) / a.chroma_2hw.size
 
 
-def tiny_distance(a: TinyFrame, b: TinyFrame, chroma: float | None = None) -> float:
-    """Return the mean absolute difference of the tiny luma planes plus that of chroma, if it is known."""
-    luma = float(cv2.norm(a.tiny_hw, b.tiny_hw, cv2.NORM_L1)) / a.tiny_hw.size
-    return luma + (chroma_distance(a, b) if chroma is None else chroma)
+def tiny_distance(a: TinyFrame, b: TinyFrame) -> float:
+    """Return the mean absolute difference of the tiny luma planes plus that of chroma, gray levels."""
+    return float(cv2.norm(a.tiny_hw, b.tiny_hw, cv2.NORM_L1)) / a.tiny_hw.size + chroma_distance(a, b)

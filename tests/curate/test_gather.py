@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curate.frames import Plane, SmallFrame, gather
+from curate.frames import Plane, Pyramid, SmallFrame, gather
 from curate.pyramid import Sheet
 
 
@@ -35,6 +35,18 @@ def test_planes_stay_the_same(size: tuple[int, int], limited: bool) -> None:
         assert np.array_equal(one.luma_HW, other.luma_HW)
         assert np.array_equal(one.u_hw, other.u_hw)
         assert np.array_equal(one.v_hw, other.v_hw)
+
+
+@pytest.mark.parametrize("joined", [True, False])
+@pytest.mark.parametrize("long_px", [1000, 80])
+def test_planes_asked_for_at_once_are_those_of_each(joined: bool, long_px: int) -> None:
+    alone, some = frames([(180, 320)] * 5), frames([(180, 320)] * 5)
+    if joined:
+        gather(some)
+    for name in ("luma", "chroma"):
+        at_once = Pyramid.each_at_most([getattr(frame, name) for frame in some[::-1]], long_px)
+        for frame, plane in zip(alone[::-1], at_once, strict=True):
+            assert np.array_equal(getattr(frame, name).at_most(long_px), plane)
 
 
 def test_frames_of_several_sizes_stay_alone() -> None:

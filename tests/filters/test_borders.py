@@ -31,7 +31,7 @@ def boxed(plane: Plane, rows: int = 0, columns: int = 0) -> Plane:
 def summary(planes: list[Plane]) -> dict[str, float | None]:
     signal = BordersSignal(BordersSignal.Options(every_s=0.1))
     for n, plane in enumerate(planes):
-        signal.push(SmallFrame(n, n / 10, plane, GRAY, GRAY))
+        signal.push([SmallFrame(n, n / 10, plane, GRAY, GRAY)])
     return dict(signal.summary(0, len(planes)))
 
 
@@ -108,7 +108,7 @@ def test_profile_of_rows_and_columns() -> None:
 def test_summary_of_frames_none_of_which_was_measured_is_null() -> None:
     signal = BordersSignal(BordersSignal.Options(every_s=1))
     for n in range(5):
-        signal.push(SmallFrame(n, n / 10, picture(n), GRAY, GRAY))
+        signal.push([SmallFrame(n, n / 10, picture(n), GRAY, GRAY)])
     assert set(signal.summary(2, 4).values()) == {None}
     signal.forget(3)
     assert set(signal.summary(0, 2).values()) == {None}

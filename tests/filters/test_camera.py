@@ -154,7 +154,7 @@ def test_shake_is_the_unsteady_part() -> None:
 def named(shot: MovedShot, fps: Fraction) -> object:
     signal = MotionSignal(MotionOptions())
     for n, plane in enumerate(shot.luma_THW):
-        signal.push(SmallFrame(n, float(n / fps), plane, GRAY, GRAY))
+        signal.push([SmallFrame(n, float(n / fps), plane, GRAY, GRAY)])
     return signal.summary(0, len(shot.luma_THW))["camera"]
 
 

@@ -46,7 +46,7 @@ def columns(small: Iterable[SmallFrame]) -> dict[str, float]:
     signal = FidelitySignal(FidelitySignal.Options(every_s=0.01))
     count = 0
     for frame in small:
-        signal.push(frame)
+        signal.push([frame])
         count += 1
     return {name: value for name, value in signal.summary(0, count).items() if isinstance(value, float)}
 

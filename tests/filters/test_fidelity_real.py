@@ -26,8 +26,8 @@ def columns(name: str) -> dict[str, float | None]:
     with open_video(str(CLIPS / name)) as video:
         for frame in video:
             small = frame.small()
-            fidelity.push(small)
-            overlay.push(small)
+            fidelity.push([small])
+            overlay.push([small])
             count += 1
     return {**fidelity.summary(0, count), **overlay.summary(0, count)}  # type: ignore[dict-item]
 

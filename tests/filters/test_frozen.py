@@ -31,7 +31,7 @@ def scene(x_px: float, noise: float = 0.0, seed: int = 0) -> Plane:
 def share(planes: list[Plane], fps: float = 30) -> float | None:
     signal = FrozenSignal(FrozenSignal.Options())
     for n, plane in enumerate(planes):
-        signal.push(SmallFrame(n, n / fps, plane, GRAY, GRAY))
+        signal.push([SmallFrame(n, n / fps, plane, GRAY, GRAY)])
     value = signal.summary(0, len(planes))["frozen_share"]
     assert value is None or isinstance(value, float)
     return value
@@ -85,7 +85,7 @@ def test_one_frame_is_neither() -> None:
 def test_a_run_counts_as_far_as_it_lies_in_the_clip() -> None:
     signal = FrozenSignal(FrozenSignal.Options())
     for n in range(60):
-        signal.push(SmallFrame(n, n / 30, scene(0 if n < 30 else n), GRAY, GRAY))
+        signal.push([SmallFrame(n, n / 30, scene(0 if n < 30 else n), GRAY, GRAY)])
     assert signal.summary(15, 45)["frozen_share"] == pytest.approx(14 / 29)
     assert signal.summary(22, 52)["frozen_share"] == 0
     signal.forget(30)
@@ -138,7 +138,7 @@ def test_real_clips_are_frozen_where_they_look_it(name: str, low: float, high: f
     signal, frames = FrozenSignal(FrozenSignal.Options()), 0
     with open_video(str(REAL / name)) as video:
         for frame in video:
-            signal.push(frame.small())
+            signal.push([frame.small()])
             frames += 1
             if frames == 300:
                 break

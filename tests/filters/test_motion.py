@@ -53,7 +53,7 @@ def view(texture: Texture, x: float, y: float, width: int = WIDTH, height: int =
 def columns(planes: list[Plane], times_s: list[float]) -> Row:
     signal = MotionSignal(MotionSignal.Options())
     for index, (plane, time_s) in enumerate(zip(planes, times_s, strict=True)):
-        signal.push(SmallFrame(index, time_s, plane, GRAY, GRAY))
+        signal.push([SmallFrame(index, time_s, plane, GRAY, GRAY)])
     return signal.summary(0, len(planes))
 
 
@@ -201,7 +201,7 @@ def test_pairs_lie_within_the_clip(texture: Texture) -> None:
     signal = MotionSignal(MotionSignal.Options())
     for n in range(90):
         shift = 0 if 30 <= n < 60 else 400 + 10 * n
-        signal.push(SmallFrame(n, n / 30, view(texture, shift, 0), GRAY, GRAY))
+        signal.push([SmallFrame(n, n / 30, view(texture, shift, 0), GRAY, GRAY)])
     assert signal.summary(30, 60)["motion_total"] == pytest.approx(0, abs=1e-3)
     assert signal.summary(0, 30)["motion_total"] > 0.3
     signal.forget(60)
@@ -252,7 +252,7 @@ def test_real_clips_are_as_fast_as_they_look(name: str, low: float, high: float)
     signal, frames = MotionSignal(MotionSignal.Options()), 0
     with open_video(str(REAL / name)) as video:
         for frame in video:
-            signal.push(frame.small())
+            signal.push([frame.small()])
             frames += 1
             if frames == 300:
                 break

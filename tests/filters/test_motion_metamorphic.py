@@ -69,7 +69,7 @@ def measured(path: Path, pictures: Sequence[Image], fps: Fraction, crf: int = 18
     signal, count = MotionSignal(MotionSignal.Options()), 0
     with open_video(str(path)) as video:
         for frame in video:
-            signal.push(frame.small())
+            signal.push([frame.small()])
             count += 1
     return signal.summary(0, count)
 

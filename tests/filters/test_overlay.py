@@ -45,7 +45,7 @@ def under(images: Sequence[Image], fault: Fault | None) -> list[Plane]:
 def columns(planes: Sequence[Plane]) -> dict[str, float | None]:
     signal = OverlaySignal(OverlaySignal.Options())
     for n, plane in enumerate(planes):
-        signal.push(SmallFrame(n, n / FPS, plane, GRAY, GRAY))
+        signal.push([SmallFrame(n, n / FPS, plane, GRAY, GRAY)])
     row = signal.summary(0, len(planes))
     return {"overlay_area": row["overlay_area"], "subtitle_band": row["subtitle_band"]}
 
@@ -165,7 +165,7 @@ def test_forgotten_frames_are_gone() -> None:
     signal = OverlaySignal(OverlaySignal.Options())
     planes = under(footage("city", PAN), Name(0.1))
     for n, plane in enumerate(planes):
-        signal.push(SmallFrame(n, n / FPS, plane, GRAY, GRAY))
+        signal.push([SmallFrame(n, n / FPS, plane, GRAY, GRAY)])
     assert signal.summary(0, 40)["overlay_area"]
     signal.forget(30)
     assert signal.summary(0, 30)["overlay_area"] is None

@@ -30,7 +30,7 @@ def run(detector: Detector) -> list[Boundary]:
     out: list[Boundary] = []
     for frame in footage():
         settled = detector.settled
-        new = detector.push(frame)
+        new = detector.push([frame])
         assert all(b.end_frame >= settled for b in new)
         out += new
     return out + list(detector.finish())

@@ -122,7 +122,7 @@ def test_summary_is_the_mean_over_the_clips_own_frames() -> None:
     u, v = yuv(128, 128, 128)
     for n in range(90):
         level = 51 if n < 30 else 102 if n < 60 else 153
-        signal.push(SmallFrame(n, n / 30, np.full((18, 32), level, np.uint8), u, v))
+        signal.push([SmallFrame(n, n / 30, np.full((18, 32), level, np.uint8), u, v)])
     for start, exposure in ((0, 0.2), (30, 0.4), (60, 0.6)):
         assert signal.summary(start, start + 30)["exposure"] == pytest.approx(exposure)
     assert signal.summary(0, 90)["exposure"] == pytest.approx(0.4)
@@ -136,5 +136,5 @@ def test_summary_is_the_mean_over_the_clips_own_frames() -> None:
 
 def test_an_image_is_measured() -> None:
     signal = QualitySignal(QualitySignal.Options())
-    signal.push(SmallFrame(0, 0.0, texture(), *yuv(200, 30, 30)))
+    signal.push([SmallFrame(0, 0.0, texture(), *yuv(200, 30, 30))])
     assert all(value is not None for value in signal.summary(0, 1).values())

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from curate.frames import Boundary, SmallFrame
+from curate.frames import Boundary, SmallFrame, gather
 from filters.shots import ShotDetector, ShotOptions
 
 Picture = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -84,7 +84,7 @@ def detect(
     out: list[Boundary] = []
     settled = 0
     for frame in frames_of(pictures, fps):
-        new = detector.push(frame)
+        new = detector.push([frame])
         assert all(b.end_frame >= settled for b in new)
         assert detector.settled >= settled
         settled = detector.settled
@@ -199,8 +199,24 @@ def test_memory_is_bounded_by_the_delay() -> None:
     detector = ShotDetector(ShotOptions())
     pictures = shot(1, 40)
     for i in range(3000):
-        detector.push(SmallFrame(i, i / 30, *pictures[min(i % 80, 79 - i % 80)]))
+        detector.push([SmallFrame(i, i / 30, *pictures[min(i % 80, 79 - i % 80)])])
         assert detector._history.end - detector._history.start <= 300
+
+
+def test_frames_may_come_one_at_a_time_or_many() -> None:
+    frames = frames_of(shot(1, 70) + shot(2, 55, speed=3) + shot(3, 300), fps=30.0)
+    alone, together = ShotDetector(ShotOptions()), ShotDetector(ShotOptions())
+    found = [boundary for frame in frames for boundary in alone.push([frame])]
+    for start in range(0, len(frames), 64):
+        seen = frames_of(shot(1, 70) + shot(2, 55, speed=3) + shot(3, 300), fps=30.0)[start : start + 64]
+        gather(seen)
+        found_together = together.push(seen)
+        assert list(found_together) == found[: len(found_together)]
+        del found[: len(found_together)]
+        assert together.settled <= alone.settled
+    assert not found
+    assert together.settled == alone.settled
+    assert together.finish() == alone.finish()
 
 
 def test_thresholds_decide() -> None:

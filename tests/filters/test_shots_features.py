@@ -25,7 +25,7 @@ def texture(seed: int, shift: int = 0) -> np.ndarray:
 
 def tiny(luma: np.ndarray, index: int = 0) -> TinyFrame:
     gray = np.full((90, 160), 128, np.uint8)
-    return shrink(SmallFrame(index, index / 25, luma, gray, gray), None)
+    return shrink([SmallFrame(index, index / 25, luma, gray, gray)], None)[0]
 
 
 def test_planes_are_small_and_distances_are_gray_levels() -> None:

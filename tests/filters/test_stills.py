@@ -151,7 +151,7 @@ def score_of(path: Path, start: int = 0, end: int | None = None) -> float | None
             if end is not None and count == end:
                 break
             if count >= start:
-                signal.push(frame.small())
+                signal.push([frame.small()])
             count += 1
     score = signal.summary(start, count)["still_score"]
     assert score is None or isinstance(score, float)
@@ -221,8 +221,8 @@ def test_real_slideshows_are_caught() -> None:
         with open_video(str(DATA / "clips" / name)) as video:
             for frame in video:
                 small: SmallFrame = frame.small()
-                signal.push(small)
-                for boundary in detector.push(small):
+                signal.push([small])
+                for boundary in detector.push([small]):
                     ends.append(boundary.end_frame)
                     starts.append(boundary.start_frame)
                 count += 1

@@ -39,7 +39,7 @@ def moving(time_s: float, size: tuple[int, int] = (45, 80)) -> Plane:
 def trace(times_s: npt.NDArray[np.float64], shown: Callable[[float], Plane] = moving) -> bytes | None:
     signal = TraceSignal(Options())
     for n, time_s in enumerate(times_s):
-        signal.push(SmallFrame(n, float(time_s), shown(float(time_s)), GRAY, GRAY))
+        signal.push([SmallFrame(n, float(time_s), shown(float(time_s)), GRAY, GRAY)])
     value = signal.summary(0, len(times_s))["trace"]
     assert value is None or isinstance(value, bytes)
     return value
@@ -126,7 +126,7 @@ def test_a_trace_holds_the_portrait_of_its_clip_alone() -> None:
     signal = TraceSignal(Options())
     for n in range(20):
         plane = np.full((90, 160), 10 if n < 10 else 200, np.uint8)
-        signal.push(SmallFrame(n, n / 10, plane, GRAY, GRAY))
+        signal.push([SmallFrame(n, n / 10, plane, GRAY, GRAY)])
     for start, level in ((0, 10), (10, 200)):
         assert (unpack(signal.summary(start, start + 10)["trace"]).picture == level).all()
 
@@ -144,7 +144,7 @@ def test_a_single_frame_has_no_trace() -> None:
 def test_earlier_clips_are_forgotten() -> None:
     signal = TraceSignal(Options())
     for n in range(100):
-        signal.push(SmallFrame(n, n / 25, moving(n / 25), GRAY, GRAY))
+        signal.push([SmallFrame(n, n / 25, moving(n / 25), GRAY, GRAY)])
     expected = signal.summary(60, 100)
     signal.forget(60)
     assert signal.summary(60, 100) == expected

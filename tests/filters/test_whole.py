@@ -23,7 +23,7 @@ def test_nothing_is_ever_a_boundary_and_every_frame_is_settled_at_once() -> None
     half = np.full((45, 80), 128, np.uint8)
     for index in range(30):
         luma = rng.integers(0, 256, (90, 160), dtype=np.uint8)
-        assert not detector.push(SmallFrame(index, index / 10, luma, half, half))
+        assert not detector.push([SmallFrame(index, index / 10, luma, half, half)])
         assert detector.settled == index + 1
     assert not detector.finish()
     assert not detector.digests()

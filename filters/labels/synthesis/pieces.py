@@ -69,7 +69,7 @@ def _pieces(path: Path, name: str) -> Iterator[Piece]:
         with open_video(str(path)) as reader:
             for frame in reader:
                 times.append(frame.time_s)
-                cuts += detector.push(frame.small())
+                cuts += detector.push([frame.small()])
     except ClipError:
         return
     if len(times) < 3:
