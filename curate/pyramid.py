@@ -73,7 +73,7 @@ class Pyramid:
     """
 
     __slots__ = (
-        "_asked", "_levels", "_long_px", "_nth", "_sheet", "_shown", "_stacked", "_stretch", "_together",
+        "_levels", "_long_px", "_nth", "_sheet", "_shown", "_stacked", "_stretch", "_together",
     )  # fmt: skip
 
     def __init__(
@@ -91,7 +91,6 @@ class Pyramid:
         self._levels = [plane]
         self._long_px: int = max(height // stacked, width)
         self._shown: dict[int, Plane] = {}
-        self._asked: dict[int, Plane] = {}
         self._stacked = stacked
         self._stretch = stretch
         self._sheet = sheet
@@ -100,13 +99,6 @@ class Pyramid:
 
     def at_most(self, long_px: int) -> Plane:
         """Return the plane halved until its long side is at most `long_px`, 0–255."""
-        # This runs for every frame many times.
-        plane = self._asked.get(long_px)
-        if plane is None:
-            plane = self._asked[long_px] = self._make(long_px)
-        return plane
-
-    def _make(self, long_px: int) -> Plane:
         if self._together is not None and long_px < self._long_px:
             planes = self._together.at_most(long_px)
             rows = len(planes) // self._together._stacked * self._stacked

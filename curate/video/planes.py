@@ -37,11 +37,12 @@ _BT709, _UNSPECIFIED = 1, 2  # AVColorSpace
 _Samples = npt.NDArray[Any]  # uint8 or uint16
 
 
-def read_plane(plane: VideoPlane, width: int, height: int, wide: bool) -> _Samples:
-    """Return a view of the plane's samples, shape (height, width), without the padding of its lines."""
+def read_plane(plane: VideoPlane, wide: bool = False, channels: int = 1) -> _Samples:
+    """Return a view of the plane's samples, shape (height, width * channels), without its lines' padding."""
+    shape = plane.height, plane.width * channels
     if wide:
-        return np.ndarray((height, width), np.uint16, memoryview(plane), 0, (plane.line_size, 2))
-    return np.ndarray((height, width), np.uint8, memoryview(plane), 0, (plane.line_size, 1))
+        return np.ndarray(shape, np.uint16, memoryview(plane), 0, (plane.line_size, 2))
+    return np.ndarray(shape, np.uint8, memoryview(plane), 0, (plane.line_size, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Shrinker:
     def __init__(self, orientation: Orientation, color_matrix: int = _UNSPECIFIED, together: int = 1) -> None:
         """Take how the stream is shown; frames that are looked at `together` have their planes on sheets."""
         self._orientation = orientation
+        self._upright = orientation == _UPRIGHT
         # for RGB that a decoder made out of YUV: the way back
         self._rgb_matrix = Colorspace.ITU709 if color_matrix == _BT709 else Colorspace.ITU601
         self._together = together
@@ -91,7 +93,8 @@ class Shrinker:
                 threads=1,
             )
             layout = _Layout(True, 8, True, False)
-        planes = [_samples(plane, layout) for plane in picture.planes[: 3 if layout.chroma else 1]]
+        wide = layout.bits > 8
+        planes = [read_plane(plane, wide) for plane in picture.planes[: 3 if layout.chroma else 1]]
         sheets = self._sheets_for(planes)
         luma, chroma = sheets[0].place(), sheets[1].place()
         self._lay(planes[0], layout, LUMA_LONG_PX, luma)
@@ -122,7 +125,7 @@ class Shrinker:
 
     def _lay(self, samples: _Samples, layout: _Layout, long_px: int, place: Plane) -> None:
         """Halve samples until their long side is at most `long_px`; leave them, turned, in eight bit."""
-        straight = layout.bits == 8 and self._orientation == _UPRIGHT
+        straight = self._upright and layout.bits == 8
         left_px = max(samples.shape)
         while left_px > long_px:
             left_px >>= 1
@@ -145,7 +148,7 @@ class Shrinker:
             interpolation=Interpolation.AREA,
             threads=1,
         )
-        image = read_plane(small.planes[0], width_px * 3, height_px, False).reshape(height_px, width_px, 3)
+        image = read_plane(small.planes[0], channels=3).reshape(height_px, width_px, 3)
         done, data = cv2.imencode(".jpg", self._orientation.apply(image), [cv2.IMWRITE_JPEG_QUALITY, quality])
         if not done:
             raise RuntimeError(f"OpenCV wrote no JPEG of {width_px}x{height_px} px")
@@ -156,8 +159,7 @@ class Shrinker:
         if self._latest is None or self._latest[0] != index:
             raise RuntimeError(f"the full-size luma of frame {index} is gone: ask while the frame is pushed")
         _, picture, layout = self._latest
-        plane = picture.planes[0]
-        samples = read_plane(plane, plane.width, plane.height, layout.bits > 8)
+        samples = read_plane(picture.planes[0], layout.bits > 8)
         step = 2.0 ** (layout.bits - 8)
         if layout.limited:
             return NativeLuma(samples, 255 / 219 / step, 16 * step)
@@ -176,10 +178,6 @@ def _matrix(picture: av.VideoFrame) -> Colorspace | None:
     if picture.colorspace != _UNSPECIFIED or picture.format.is_rgb:
         return None
     return Colorspace.ITU709 if picture.height >= 720 else Colorspace.ITU601
-
-
-def _samples(plane: VideoPlane, layout: _Layout) -> _Samples:
-    return read_plane(plane, plane.width, plane.height, layout.bits > 8)
 
 
 def _eight_bit(samples: _Samples, layout: _Layout) -> Plane:
