@@ -43,6 +43,7 @@ def copy_span(
     time_base = template.time_base
     assert time_base is not None
     scale, factor = movie_clock(time_base)
+    clock = Fraction(1, scale)
     dts = _decoding_times([packet.pts for packet in packets])
     buffer = io.BytesIO()
     options = {"movie_timescale": str(scale), "video_track_timescale": str(scale), "fflags": "+bitexact"}
@@ -50,12 +51,12 @@ def copy_span(
         with av.open(buffer, mode="w", format="mp4", container_options=options) as output:
             # `opaque` copies parameters without looking for an encoder, which AV1's decoder has none of.
             stream = output.add_stream_from_template(template, opaque=True)
-            stream.time_base = Fraction(1, scale)
+            stream.time_base = clock
             stream.metadata.clear()
             for source, at in zip(packets, dts, strict=True):
                 packet = Packet(source.data)
                 packet.stream = stream
-                packet.time_base = Fraction(1, scale)
+                packet.time_base = clock
                 packet.pts = (source.pts - start_pts) * factor
                 packet.dts = (at - start_pts) * factor
                 packet.duration = last_duration * factor

@@ -48,8 +48,8 @@ class Forest:
 
         To the bit: the best leaves are summed in the order of the trees, as any others are.
         """
-        above = features_F[self.feature_TN] > self.threshold_TN
-        either = np.isnan(features_F)[self.feature_TN]
+        seen_TN = features_F[self.feature_TN]
+        above, either = seen_TN > self.threshold_TN, np.isnan(seen_TN)
         best, end = self.leaf_TL, self.feature_TN.shape[1]
         while end:
             level = np.s_[:, end // 2 : end]
