@@ -176,7 +176,7 @@ class Detector(Protocol):
         """No boundary that is still to come ends before this frame index."""
 
     def push(self, frames: Sequence[SmallFrame]) -> Sequence[Boundary]:
-        """Take the next frames; return the boundaries that have become certain, in order.
+        """Take the next frames, at least one; return the boundaries that have become certain, in order.
 
         They are the same however the frames come, one at a time or many.
         """
@@ -197,7 +197,7 @@ class Signal(Protocol):
     Options: ClassVar[type[Options]]
 
     def push(self, frames: Sequence[SmallFrame]) -> None:
-        """Take the next frames."""
+        """Take the next frames, at least one."""
 
     def summary(self, start_frame: int, end_frame: int) -> Row:
         """Return the columns for frames [start_frame, end_frame), which have all been pushed."""

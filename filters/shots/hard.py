@@ -6,7 +6,7 @@ with its neighbours (ratios, which adapt to the footage), look whether the old s
 does, a cut doesn't), and how much is left after optical flow and after gain and offset are taken out (fast
 camera moves and lamps leave little). They know no direction of time, and no size or rate of frames.
 
-Cost: a glance 0.2 ms; for those that pass it 0.5 ms, and 1 ms more for one in three of these.
+Cost: a glance 0.2 ms; 0.5 ms more for those that pass it, and 1 ms for two in five of these.
 """
 
 from __future__ import annotations
