@@ -127,7 +127,7 @@ class Recipe(Options):
     shortcut: float = Field(0.5, ge=0, description="weight of the losses that pass later parts by")
     cue: float = Field(0.1, ge=0, description="weight of a cue's loss; cues are the words of column `kind`")
     cue_clips: int = Field(8, ge=1, description="clips of the split `train` that have a cue, at least")
-    reader_epochs: int = Field(40, ge=1, description="of what reads maps for the trees")
+    reader_epochs: int = Field(24, ge=1, description="of what reads maps for the trees")
     smoothing: float = Field(0.02, ge=0, lt=0.5, description="of the answers")
     seed: int = Field(0, ge=0, description="of weights, order, variation and split")
     threads: int = Field(1, ge=1, exclude=True, description="of torch on a CPU")

@@ -252,10 +252,10 @@ def test_cues_add_up() -> None:
 def test_the_plan_of_a_source_has_every_label_and_some_traps() -> None:
     for seed in range(20):
         wanted = plan(_rng(24, seed))
-        assert wanted[0] == ("", False)
-        positives = {label for label, positive in wanted if positive}
-        assert positives == set(LABELS)
-        assert sum(bool(label) and not positive for label, positive in wanted) == 4
+        assert wanted[0] == ("", False, False)
+        assert {one.label for one in wanted if one.positive} == set(LABELS)
+        assert sum(bool(one.label) and not one.positive for one in wanted) == 7
+        assert {one.label for one in wanted if one.uncommon} == {"editing"}
 
 
 def test_over_many_sources_each_label_has_both_answers_and_no_kind_is_left_out() -> None:

@@ -7,7 +7,7 @@ others too, as real ones do: then it is `yes` for both, so that no classifier le
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from filters.labels.synthesis.base import Base, recorded
 from filters.labels.synthesis.nuisances import carried
 from filters.labels.synthesis.takes import Made, Random, answers, merged
 
-__all__ = ["NEGATIVES", "POSITIVES", "Generator", "plan", "variants"]
+__all__ = ["NEGATIVES", "POSITIVES", "UNCOMMON", "Generator", "Wanted", "plan", "variants"]
 
 Generator: TypeAlias = Callable[[Base, Random], Made]
 
@@ -63,6 +63,14 @@ POSITIVES: Final[Mapping[str, Sequence[Generator]]] = {
     ),
 }  # fmt: skip
 """low_quality has faults in place of generators: they may befall any film (`quality.FAULTS`)"""
+UNCOMMON: Final[Sequence[Generator]] = (
+    joins.speed_ramp, joins.speed_ramp, joins.speed_ramp, joins.transition, joins.transition,
+    joins.transition, joins.transition, joins.montage,
+    effects.stylized, effects.stylized, effects.stylized, effects.stylized, effects.flashes,
+    overlays.picture_in_picture, overlays.picture_in_picture, overlays.picture_in_picture,
+    overlays.split_screen, overlays.split_screen, overlays.split_screen, overlays.blurred_border,
+)  # fmt: skip
+"""editing of which there would be a dozen of a kind in hundreds of sources: too few to learn a kind from"""
 NEGATIVES: Final[Mapping[str, Sequence[Generator]]] = {
     "editing": (
         traps.passing_object, traps.car_window, traps.letterbox, traps.light_changes, ruses.whip_pan,
@@ -106,22 +114,36 @@ def faulty(base: Base, rng: Random) -> Made:
 
 def variants(base: Base, seed: Sequence[int]) -> Iterator[Made]:
     """Yield the files of a source one after another; the first is clean."""
-    for number, (label, positive) in enumerate(plan(np.random.default_rng([*seed, 0]))):
-        yield _variant(base, np.random.default_rng([*seed, 1 + number]), label, positive)
+    for number, wanted in enumerate(plan(np.random.default_rng([*seed, 0]))):
+        yield _variant(base, np.random.default_rng([*seed, 1 + number]), wanted)
 
 
-def plan(rng: Random) -> list[tuple[str, bool]]:
-    """Return (label, has its cue) for each file; ("", False) is the clean one."""
+class Wanted(NamedTuple):
+    """What a file is to be."""
+
+    label: str
+    """the label whose cue it has or seems to have; "" of the clean one"""
+    positive: bool
+    """it has the cue"""
+    uncommon: bool = False
+    """the cue is one of `UNCOMMON`"""
+
+
+def plan(rng: Random) -> list[Wanted]:
+    """Return what the files of a source are to be."""
     wanted = [("", False), ("low_quality", True), ("editing", True), ("static", True)]
     wanted += [(label, True) for label in ("lecture", "text", "screenshot") for _ in range(2)]
     wanted.append((str(rng.choice(["low_quality", "editing", "static"])), True))
     wanted += [(str(label), False) for label in rng.choice(list(NEGATIVES), 3, replace=False)]
-    # Once more: no other label has as many kinds of cue, nor as many that only seem to be.
-    return [*wanted, ("editing", True), ("editing", False)]
+    # No other label has as many kinds of cue, nor as many that only seem to be.
+    edited, seeming = Wanted("editing", True, uncommon=True), Wanted("editing", False)
+    more = [edited, seeming] * 3 + [edited] * 3
+    return [*(Wanted(*one) for one in wanted), Wanted("editing", True), seeming, *more]
 
 
-def _variant(base: Base, rng: Random, label: str, positive: bool) -> Made:
+def _variant(base: Base, rng: Random, wanted: Wanted) -> Made:
     """Return one file, camera and codec noise included."""
+    label, positive, uncommon = wanted
     frozen = positive and label == "static"
     calm = 0.0 if frozen and rng.random() < 0.75 else None
     if not frozen:
@@ -131,7 +153,7 @@ def _variant(base: Base, rng: Random, label: str, positive: bool) -> Made:
         return clean(base, rng)
     if label == "low_quality" and positive:
         return faulty(base, rng)
-    some = (POSITIVES if positive else NEGATIVES)[label]
+    some = UNCOMMON if uncommon else (POSITIVES if positive else NEGATIVES)[label]
     made = some[int(rng.integers(len(some)))](base, rng)
     if made.kind.startswith(_OWN_FILM):
         made = made.with_take(carried(made.take, rng))
