@@ -18,7 +18,7 @@ def synth(
         Path, typer.Argument(metavar="OUT", help="gets clips/ and labels.csv; made if need be")
     ],
     *,
-    sources: Annotated[int, typer.Option(min=1, help="base films; each gives 25 files")] = 300,
+    sources: Annotated[int, typer.Option(min=1, help="base films; each gives 22 files")] = 300,
     seed: Annotated[int, typer.Option(min=0, help="another seed, other films")] = 0,
     footage: Annotated[
         Path | None,

@@ -118,8 +118,9 @@ def test_missing_fonts_are_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert synth(tmp_path, sources=1, seed=2, processes=1) == 0
     said = capsys.readouterr().out.splitlines()
-    files = len(list((tmp_path / "clips").iterdir()))
-    assert said[0] == f"{files} files, {files * 8} frames: {tmp_path / 'labels.csv'}"
+    paths = list((tmp_path / "clips").iterdir())
+    files, frames = len(paths), sum(len(list(open_video(str(path)))) for path in paths)
+    assert said[0] == f"{files} files, {frames} frames: {tmp_path / 'labels.csv'}"
     for label, line in zip(LABELS, said[1:], strict=True):
         assert line.split()[0] == label
         assert sum(int(word) for word in line.split() if word.isdigit()) == files

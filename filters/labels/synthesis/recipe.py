@@ -137,8 +137,7 @@ def plan(rng: Random) -> list[Wanted]:
     wanted += [(str(label), False) for label in rng.choice(list(NEGATIVES), 3, replace=False)]
     # No other label has as many kinds of cue, nor as many that only seem to be.
     edited, seeming = Wanted("editing", True, uncommon=True), Wanted("editing", False)
-    more = [edited, seeming] * 3 + [edited] * 3
-    return [*(Wanted(*one) for one in wanted), Wanted("editing", True), seeming, *more]
+    return [*(Wanted(*one) for one in wanted), Wanted("editing", True), seeming, *[edited, seeming] * 3]
 
 
 def _variant(base: Base, rng: Random, wanted: Wanted) -> Made:
