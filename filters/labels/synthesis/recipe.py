@@ -131,13 +131,13 @@ class Wanted(NamedTuple):
 
 def plan(rng: Random) -> list[Wanted]:
     """Return what the files of a source are to be."""
-    wanted = [("", False), ("low_quality", True), ("editing", True), ("static", True)]
-    wanted += [(label, True) for label in ("lecture", "text", "screenshot") for _ in range(2)]
-    wanted.append((str(rng.choice(["low_quality", "editing", "static"])), True))
-    wanted += [(str(label), False) for label in rng.choice(list(NEGATIVES), 3, replace=False)]
+    wanted = [Wanted("", False), *(Wanted(label, True) for label in ("low_quality", "editing", "static"))]
+    wanted += [Wanted(label, True) for label in ("lecture", "text", "screenshot") for _ in range(2)]
+    wanted.append(Wanted(str(rng.choice(["low_quality", "editing", "static"])), True))
+    wanted += [Wanted(str(label), False) for label in rng.choice(list(NEGATIVES), 3, replace=False)]
     # No other label has as many kinds of cue, nor as many that only seem to be.
     edited, seeming = Wanted("editing", True, uncommon=True), Wanted("editing", False)
-    return [*(Wanted(*one) for one in wanted), Wanted("editing", True), seeming, *[edited, seeming] * 3]
+    return [*wanted, Wanted("editing", True), seeming, *[edited, seeming] * 3]
 
 
 def _variant(base: Base, rng: Random, wanted: Wanted) -> Made:
