@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import PurePath
 from statistics import median
 from time import perf_counter, process_time
 
@@ -25,6 +26,7 @@ from curate.split.unit import SplitRunner
 from curate.tally import Tally
 from curate.tasks import Task
 from curate.units import Unit, divide
+from shards.errors import SourceError
 from shards.storage import open_storage
 
 __all__ = ["DecodeBench", "PairedRun", "bench_decode", "render_decode"]
@@ -45,13 +47,17 @@ class PairedRun:
 
 @dataclass(frozen=True, slots=True)
 class DecodeBench:
-    """The pairs, what the steps of the split took, and the gain of two processes over one."""
+    """The pairs, what the steps of the split took, and the gain of two processes over one.
+
+    `left_out` are the files that a bare decode does not read to their end: nothing to compare with.
+    """
 
     frames: int
     pairs: tuple[PairedRun, ...]
     steps_s: dict[str, float]
     decode_gain: float | None
     split_gain: float | None
+    left_out: tuple[str, ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -94,15 +100,22 @@ class _Split:
 
 
 def bench_decode(inputs: Sequence[str], plan: Plan, *, runs: int = 3, scaling: bool = True) -> DecodeBench:
-    """Return paired CPU times over the files of `inputs`; `scaling` adds the gain of two processes."""
-    sources = [s for s in list_sources(inputs).sources if s.duplicate_of is None]
+    """Return paired CPU times over the files of `inputs`; `scaling` adds the gain of two processes.
+
+    Raises SourceError where no file can be decoded.
+    """
+    listed = [s for s in list_sources(inputs).sources if s.duplicate_of is None]
+    counts = {source.uri: _frames(source.uri) for source in listed}
+    sources = [source for source in listed if counts[source.uri]]
+    left_out = tuple(source.uri for source in listed if not counts[source.uri])
+    if not sources:
+        raise SourceError(f"none of {len(listed)} files can be decoded to its end: {', '.join(left_out[:3])}")
     (unit,) = divide(sources, unit_bytes=2**62, unit_sources=len(sources))
     paths = [source.uri for source in sources]
     folder = tempfile.mkdtemp(prefix="curate-bench-")
     split = _Split(plan, folder)
     try:
         split.run(divide(sources[:1], unit_bytes=2**62, unit_sources=1)[0])
-        frames = decode_bare(paths)
         pairs, steps = [], Tally()
         for _ in range(runs):
             before_s = process_time()
@@ -114,8 +127,17 @@ def bench_decode(inputs: Sequence[str], plan: Plan, *, runs: int = 3, scaling: b
     finally:
         split.close()
         shutil.rmtree(folder, ignore_errors=True)
-    gains = _gains(paths, plan, unit) if scaling else (None, None)
-    return DecodeBench(frames, tuple(pairs), {step: s / runs for step, s in steps.items()}, *gains)
+    decode_gain, split_gain = _gains(paths, plan, unit) if scaling else (None, None)
+    steps_s = {step: s / runs for step, s in steps.items()}
+    return DecodeBench(sum(counts.values()), tuple(pairs), steps_s, decode_gain, split_gain, left_out)
+
+
+def _frames(path: str) -> int:
+    """Return how many frames a bare decode yields, 0 where it does not come to the end."""
+    try:
+        return decode_bare([path])
+    except (av.error.FFmpegError, IndexError):
+        return 0
 
 
 def _gains(paths: Sequence[str], plan: Plan, unit: Unit) -> tuple[float, float]:
@@ -167,4 +189,7 @@ def render_decode(bench: DecodeBench) -> Table:
         table.add_row("two processes over one: bare decode", "", f"{bench.decode_gain:.2f}")
         table.add_row("two processes over one: split pass", "", f"{bench.split_gain:.2f}")
         table.add_row("  split's gain over decode's", "", f"{bench.split_gain / bench.decode_gain:.2f}")
+    if bench.left_out:
+        names = ", ".join(PurePath(path).name for path in bench.left_out[:3])
+        table.add_row(f"left out, a bare decode fails: {len(bench.left_out)} ({names})", "", "")
     return table

@@ -27,12 +27,13 @@ from shards.errors import CutError
 
 __all__ = ["Transcoder"]
 
-_CRF, _IMAGE_CRF = 16, 10
-_PRESET = "veryfast"
+_CRF, _IMAGE_CRF = 17, 10
+_PRESET = "ultrafast"
 _KEY_EVERY_S = 1.0
 # With its macroblock tree, x264 core 165 gives other bytes for the same input now and then, even on one
-# thread.
-_X264_PARAMS = "mbtree=0:rc-lookahead=0"
+# thread. With CABAC and transforms of 8 x 8, the fastest preset needs half the time of `veryfast` for
+# pictures as near to the source, in some more bytes.
+_X264_PARAMS = "mbtree=0:rc-lookahead=0:cabac=1:8x8dct=1:subme=1"
 
 
 class Transcoder:
