@@ -14,7 +14,7 @@ from media import write_video
 from curate.video.reader import open_video
 from filters.commands.synth import synth
 from filters.labels.questions import LABELS
-from filters.labels.synthesis import base, lettering, pieces, render
+from filters.labels.synthesis import base, journal, lettering, pieces, render
 from filters.labels.synthesis.base import Format
 from shards.errors import ConfigError, InputError
 
@@ -37,7 +37,7 @@ def _digests(folder: Path) -> dict[str, str]:
 def test_the_same_seed_gives_the_same_files_and_labels_in_any_order(tmp_path: Path) -> None:
     files = render.render_labels(tmp_path / "one", 2, seed=3, processes=1)
     # The other way round: as when another process takes the second source first.
-    (tmp_path / "two" / "clips").mkdir(parents=True)
+    journal.begin(tmp_path / "two", 3, rendered=True)
     back = [render.render_source((tmp_path / "two", 3, number, None)) for number in (1, 0)]
     assert [*back[1], *back[0]] == list(files)
     one, two = _digests(tmp_path / "one"), _digests(tmp_path / "two")
@@ -45,6 +45,51 @@ def test_the_same_seed_gives_the_same_files_and_labels_in_any_order(tmp_path: Pa
     assert one == two
     other = render.render_labels(tmp_path / "three", 1, seed=4, processes=1)
     assert [file.kind for file in other] != [file.kind for file in files[: len(other)]]
+
+
+@pytest.mark.usefixtures("small")
+def test_a_rendering_goes_on_where_it_stopped_and_may_grow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(done: int, _of: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    drawn: list[Format] = []
+    real = render.render_base
+    monkeypatch.setattr(render, "render_base", lambda rng, form: (drawn.append(form), real(rng, form))[1])
+    whole = render.render_labels(tmp_path / "whole", 3, seed=5, processes=1)
+    drawn.clear()
+    with pytest.raises(KeyboardInterrupt):
+        render.render_labels(tmp_path / "parts", 3, seed=5, processes=1, progress=stop)
+    assert len(drawn) == 2
+    assert not (tmp_path / "parts" / "labels.csv").exists()
+    (tmp_path / "parts" / whole[0].name).unlink()
+    parts = render.render_labels(tmp_path / "parts", 3, seed=5, processes=1)
+    assert len(drawn) == 4, "the third, and the first, which had lost a file"
+    assert list(parts) == list(whole)
+    assert _digests(tmp_path / "parts") == _digests(tmp_path / "whole")
+    render.render_labels(tmp_path / "parts", 4, seed=5, processes=1)
+    assert len(drawn) == 5
+
+
+@pytest.mark.usefixtures("small")
+def test_films_of_another_kind_are_not_mixed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, mine = tmp_path / "out", tmp_path / "mine"
+    render.render_labels(out, 1, seed=5, processes=1)
+    with pytest.raises(InputError, match="holds films of seed 5; take another folder"):
+        render.render_labels(out, 1, seed=6, processes=1)
+    write_video(mine / "long.mp4", [(60, 4.5)])
+    with pytest.raises(InputError, match="other base films"):
+        render.render_labels(out, 1, seed=5, footage=mine, processes=1)
+    with monkeypatch.context() as later:
+        later.setattr(journal, "recipe_digest", lambda: "other")
+        with pytest.raises(InputError, match="another version of this command"):
+            render.render_labels(out, 1, seed=5, processes=1)
+    render.render_labels(tmp_path / "own", 1, footage=mine, processes=1)
+    (mine / "long.mp4").rename(mine / "other.mp4")
+    with pytest.raises(InputError, match=r"source 0 is of long\.mp4 from frame .* there, not of other\.mp4"):
+        render.render_labels(tmp_path / "own", 1, footage=mine, processes=1)
 
 
 @pytest.mark.usefixtures("small")

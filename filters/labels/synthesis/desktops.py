@@ -158,5 +158,6 @@ def _recording(
             text="unsure" if wordy else "no",
             static="unsure",
             lecture="no" if webcam is None else "unsure",
+            editing="no" if webcam is None else "unsure",
         ),
     )

@@ -291,6 +291,6 @@ def phone(base: Base, rng: Random) -> Made:
             screenshot="yes",
             text="unsure" if wordy else "no",
             static="unsure",
-            editing="unsure" if bars == "blurred" and not upright else "no",
+            editing="no" if bars == "black" or upright else "yes",
         ),
     )

@@ -1,16 +1,17 @@
 """Renders the whole set: base films, their variants, the files and labels.csv.
 
 A source is a function of (seed, its number), so the same seed and count give the same pixels and the same
-labels however many processes work. Cost and memory: see docs/labels.md.
+labels however many processes work, and however often they were interrupted. Cost and memory: see
+docs/labels.md.
 """
 
 from __future__ import annotations
 
 import csv
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -20,33 +21,20 @@ import numpy as np
 from curate.footage.encode import Encoding, encode
 from filters.labels.questions import LABELS
 from filters.labels.synthesis.base import Base, draw_format, render_base
+from filters.labels.synthesis.journal import File, begin, finished, note
 from filters.labels.synthesis.lettering import check_fonts
 from filters.labels.synthesis.nuisances import delivery
 from filters.labels.synthesis.pieces import Piece, find_pieces, read_base
 from filters.labels.synthesis.recipe import variants
 from filters.labels.synthesis.takes import Made, Random
-from shards.errors import InputError
 
-__all__ = ["ANNOTATOR", "COLUMNS", "File", "Progress", "render_labels", "render_source"]
+__all__ = ["ANNOTATOR", "COLUMNS", "Progress", "render_labels", "render_source"]
 
 ANNOTATOR: Final = "synthesis-1"
 COLUMNS: Final = ("clip", "label", "answer", "annotator", "source", "kind")
 _PRESETS: Final = ("ultrafast", "superfast", "superfast", "veryfast")
 Progress: TypeAlias = Callable[[int, int], None]
 """called with sources done and sources in all"""
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """One rendered file."""
-
-    name: str
-    """relative to the folder of labels.csv"""
-    source: str
-    kind: str
-    answers: Sequence[str]
-    """in the order of LABELS"""
-    frames: int
 
 
 def render_labels(
@@ -60,16 +48,15 @@ def render_labels(
 ) -> Sequence[File]:
     """Render `sources` base films and their variants into `directory`/clips; write labels.csv last.
 
+    Sources that an earlier call finished there are kept, and it goes on behind them.
+
     With `footage`, the base films are single-shot pieces of the videos in that folder, which must be clean:
     none of the six labels holds for them. Raises InputError where that folder has none, or `directory`
-    cannot be written; ConfigError without fonts.
+    cannot be written or holds other films; ConfigError without fonts.
     """
     check_fonts()
     pieces = find_pieces(footage, sources) if footage is not None else ()
-    try:
-        (directory / "clips").mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise InputError(f"{directory}: cannot be written ({exc})") from exc
+    begin(directory, seed, rendered=footage is None)
     jobs = [
         (directory, seed, number, pieces[number] if pieces else None)
         for number in range(min(sources, len(pieces) or sources))
@@ -92,7 +79,7 @@ def _each(jobs: Sequence[_Job], processes: int) -> Iterator[Sequence[File]]:
         yield from map(render_source, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_worker) as pool:
         try:
             yield from pool.map(render_source, jobs)
         except BaseException:
@@ -104,18 +91,29 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
 
 
+def _worker() -> None:
+    _one_thread()
+    # Ctrl-C reaches all processes: a worker finishes its source, which is then not lost.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def render_source(job: _Job) -> Sequence[File]:
-    """Write the files of one source and return them."""
+    """Write the files of one source, unless they are there, and return them."""
     directory, seed, number, piece = job
+    source = f"synthetic-{seed}-{number:05d}" if piece is None else piece.name
+    of = source if piece is None else f"{source} from frame {piece.start_frame}"
+    there = finished(directory, number, of)
+    if there is not None:
+        return there
     rng = np.random.default_rng([seed, number])
     base = read_base(piece, rng) if piece is not None else render_base(rng, draw_format(rng))
-    source = f"synthetic-{seed}-{number:05d}" if piece is None else piece.name
     files = []
     for index, made in enumerate(variants(base, [seed, number])):
         name = f"clips/{number:05d}-{index:02d}.mp4"
         frames = _encode(directory / name, made, np.random.default_rng([seed, number, 1 << 20, index]))
         said = [made.answers.get(label, "no") for label in LABELS]
         files.append(File(name, source, made.kind, said, frames))
+    note(directory, number, of, files)
     return files
 
 
