@@ -19,6 +19,7 @@ from filters.labels.synthesis import (
     joins,
     lectures,
     overlays,
+    phones,
     quality,
     rooms,
     signs,
@@ -225,6 +226,15 @@ def test_a_screen_is_still_but_for_what_is_at_work(base: Base) -> None:
         ]
     )
     assert moved < 0.6, "a camera looks at it, and moves"
+
+
+def test_a_phone_between_bars_that_are_not_black_is_edited(base: Base) -> None:
+    told = Counter[tuple[bool, str]]()
+    for seed in range(12):
+        made = phones.phone(base, _rng(seed))
+        side = np.concatenate([frame[:, :20] for frame in made.take.frames])
+        told[bool(side.any()), made.answers["editing"]] += 1
+    assert set(told) == {(False, "no"), (True, "yes")}
 
 
 def test_a_camera_leaves_no_frame_as_it_was_and_makes_each_once(base: Base) -> None:
