@@ -3,9 +3,8 @@ from __future__ import annotations
 from io import StringIO
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
+from media import write_video
 from rich.console import Console
 
 from curate.bench.decode import bench_decode, render_decode
@@ -13,20 +12,8 @@ from curate.plan import load_plan
 from shards.errors import SourceError
 
 
-def video(path: Path, frames: int) -> Path:
-    rng = np.random.default_rng(0)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        for _ in range(frames):
-            pixels = rng.integers(0, 255, (64, 96, 3), np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode(None))
-    return path
-
-
 def test_what_a_bare_decode_cannot_read_is_named_and_left_out(tmp_path: Path) -> None:
-    video(tmp_path / "sound.mp4", 60)
+    write_video(tmp_path / "sound.mp4", [(90, 3.0)])
     (tmp_path / "noise.mp4").write_bytes(b"not a video at all" * 100)
     bench = bench_decode([str(tmp_path)], load_plan("default"), runs=1, scaling=False)
     assert bench.frames == 60
