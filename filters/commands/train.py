@@ -16,7 +16,7 @@ from filters.commands.showing import Bars, table, wide_console
 from filters.labels.building import open_encoder, pick_device, require_torch
 from filters.labels.calibration import probabilities, temperature
 from filters.labels.card import model_card
-from filters.labels.checkpoint import Checkpoint, write_checkpoint
+from filters.labels.checkpoint import Checkpoint, round_weights, write_checkpoint
 from filters.labels.clips import LabelRun
 from filters.labels.config import Recipe, recipe
 from filters.labels.data import LabelledClips, check_classes, predict, read_labelled
@@ -27,6 +27,7 @@ from filters.labels.questions import LABELS
 from filters.labels.splits import SPLITS
 from filters.labels.training import Trained, begin
 from filters.labels.training import train as fit
+from filters.labels.trees import check_lightgbm
 
 __all__ = ["run", "train"]
 
@@ -39,6 +40,8 @@ def run(
     `settings` are quoted in the card. None on the processes of `torchrun` that do not write.
     """
     require_torch()
+    if chosen.model.trees:
+        check_lightgbm()
     device = pick_device(chosen.device)
     with Group() as group:
         encoder = open_encoder(chosen.model.encoder, device)
@@ -68,6 +71,7 @@ def run(
         if group.rank != 0:
             return None
         plant(trained.network, data, chosen, device, bars.stepping("trees"))
+        round_weights(trained.network)
         val = data.of("val", chosen.seed)
         odds = predict(trained.network, data, val, device)
         temperatures = {}

@@ -31,11 +31,12 @@ def model_card(
     rates = ", ".join(f"{label} {checkpoint.temperatures[n]:.2f}" for n, label in enumerate(LABELS))
     counted = ", ".join(f"{count} {split}" for split, count in clips.items())
     said = "".join(f" --set {setting}" for setting in settings)
-    trees = ""
+    trees, shares = "", ""
     if trained.network.forest is not None:
-        share = float(trained.network.forest.share)
-        count = f"{checkpoint.model.trees} a label"
-        trees = f"; boosted trees over the measurements, {count}, have a share of {share:.2f}"
+        trees = f"; beside it {checkpoint.model.trees} boosted trees a label over the measurements"
+        each = zip(LABELS, trained.network.forest.share.tolist(), strict=True)
+        said_of = ", ".join(f"{label} {share:.2f}" for label, share in each)
+        shares = f"\n- share of the trees, chosen on validation: {said_of}"
     digests = "\n".join(f"- {name}: `{digest}`" for name, digest in data_digests.items())
     return f"""# Six negative labels: {checkpoint.name}
 
@@ -54,7 +55,7 @@ look at `curate filters eval` over labelled clips of your own before a threshold
 - clips by split of sources (seed {recipe.seed}): {counted}
 - {len(trained.history)} epochs, {trained.history[-1].steps} updates of {recipe.batch} clips; the best was
   number {best.epoch + 1}, validation loss {best.val_loss:.4f}
-- temperatures, fitted on validation: {rates}
+- temperatures, fitted on validation: {rates}{shares}
 
 ## Data
 

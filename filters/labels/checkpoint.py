@@ -1,6 +1,6 @@
 """A trained classifier in a folder: what was trained, what it was trained for, and how sure it may be.
 
-    DIR/model.safetensors   trained weights alone; frozen encoder and language model stay where they are
+    DIR/model.safetensors   trained weights, float16; frozen encoder and language model stay where they are
     DIR/config.json         labels, questions, model, temperatures, digests
     DIR/README.md           model card
 
@@ -27,7 +27,7 @@ from shards.errors import ConfigError
 if TYPE_CHECKING:
     from filters.videollama import VideoLlama
 
-__all__ = ["SHIPPED", "Checkpoint", "load_model", "read_checkpoint", "write_checkpoint"]
+__all__ = ["SHIPPED", "Checkpoint", "load_model", "read_checkpoint", "round_weights", "write_checkpoint"]
 
 SHIPPED: Final = Path(__file__).parent / "nano"
 WEIGHTS: Final = "model.safetensors"
@@ -69,6 +69,16 @@ def frozen_digests(model: ModelConfig) -> dict[str, str]:
     return digests
 
 
+def round_weights(network: VideoLlama) -> None:
+    """Round what was learned to float16, in which it is stored: what is judged then is what is kept."""
+    import torch
+
+    with torch.no_grad():
+        for value in network.parameters():
+            if value.requires_grad:
+                value.copy_(value.half())
+
+
 def write_checkpoint(
     folder: Path,
     network: VideoLlama,
@@ -79,7 +89,7 @@ def write_checkpoint(
     seed: int,
     labels_sha256: str,
 ) -> Checkpoint:
-    """Write weights and configuration; the configuration last, atomically."""
+    """Write weights (`round_weights` comes before) and configuration; the configuration last, atomically."""
     from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -173,9 +183,10 @@ def _trained_state(network: VideoLlama) -> dict[str, Any]:
     """Return what was learned and is used: trained parameters, and the signals' quantiles."""
     from filters.videollama import ASIDE
 
-    frozen = {name for name, value in network.named_parameters() if not value.requires_grad}
+    learned = {name: value.requires_grad for name, value in network.named_parameters()}
+    frozen = {name for name, learns in learned.items() if not learns}
     return {
-        name: value.detach().cpu().contiguous()
+        name: (value.half() if name in learned else value).detach().cpu().contiguous()
         for name, value in network.state_dict().items()
         if name not in frozen
         and not name.startswith(ASIDE)

@@ -127,7 +127,7 @@ class Recipe(Options):
     shortcut: float = Field(0.5, ge=0, description="weight of the losses that pass later parts by")
     cue: float = Field(0.1, ge=0, description="weight of a cue's loss; cues are the words of column `kind`")
     cue_clips: int = Field(8, ge=1, description="clips of the split `train` that have a cue, at least")
-    reader_epochs: int = Field(24, ge=1, description="of what reads maps for the trees")
+    reader_epochs: int = Field(16, ge=1, description="of what reads maps for the trees")
     smoothing: float = Field(0.02, ge=0, lt=0.5, description="of the answers")
     seed: int = Field(0, ge=0, description="of weights, order, variation and split")
     threads: int = Field(1, ge=1, exclude=True, description="of torch on a CPU")
@@ -137,7 +137,7 @@ class Recipe(Options):
 _NANO: Final[Mapping[str, Any]] = {
     "model": {
         "size": "nano", "frames": 5, "width": 96, "queries": 8, "layers": 2, "heads": 4,
-        "encoder": {"model": LITE, "looks": 1}, "trees": 200, "reader": 48, "signals": list(SIGNALS),
+        "encoder": {"model": LITE, "looks": 1}, "trees": 400, "reader": 48, "signals": list(SIGNALS),
     },
     "batch": 8, "learning_rate": 1.5e-3, "epochs": 6, "signal_epochs": 8,
 }  # fmt: skip

@@ -1,17 +1,16 @@
 """Boosted trees over a clip's signals, sights and probes: the second judge that `nano` asks.
 
 Tables of numbers are what trees are good at. They read the signals, some numbers of the pictures
-(`filters.labels.sights`), what linear probes say of the encoder's tokens (`filters.labels.probe`) and a
-small network of its maps (`filters.labels.reader`). `nano` says a weighted mean of their log-odds and the
-network's. The trees learn from the split `train` alone, after
-the network, which is trained and chosen without them; the weight is one number for all labels, chosen on the
-validation split.
+(`filters.labels.sights`), what linear probes say of the encoder's tokens (`filters.labels.probe`) and
+small networks of its maps (`filters.labels.reader`). `nano` says a weighted mean of their log-odds and the
+network's. The trees learn from the split `train` alone, after the network, which is trained and chosen
+without them; the weight of each label is chosen on the validation split.
 
 A number that is missing lies below all values. So that the trees do not lean on any one of them, they see
-each clip twice, once with some numbers left out. Cost: 0.5 CPU ms a clip.
+each clip again with some numbers left out, and others the next time. Cost: 1 CPU ms a clip.
 
 Shape letters: B, N clips, S signals, V sights, P pooled numbers of the tokens, X what trees read of a clip,
-L labels, T trees, I inner nodes, F leaves of a tree.
+L labels, T trees, N nodes of a tree.
 """
 
 from __future__ import annotations
@@ -26,19 +25,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from filters.boosting import fit
 from filters.labels.calibration import balanced_weights, scale_and_offset
 from filters.labels.metrics import log_loss
 from filters.labels.probe import Probe, fit_probe, pooled, pooled_width, unseen
-from filters.labels.reader import Maps, Reader, fit_reader, read_unseen
+from filters.labels.reader import Maps, Reader, fit_reader, fit_readers
+from filters.labels.trees import DEPTH, NODES, Trees, boost
 from filters.videollama import Glances
 
 __all__ = ["Examples", "SignalForest", "Size", "grow", "share_of_trees"]
 
-_DEPTH: Final = 4
-_RATE: Final = 0.07
 _MISSING: Final = -1e30
 _FOLDS: Final = 3
+_COPIES: Final = 3
+"""of each clip, beside itself, that lack some numbers"""
 
 
 class Size(NamedTuple):
@@ -55,45 +54,53 @@ class Size(NamedTuple):
 
 
 class SignalForest(nn.Module):  # type: ignore[misc]
-    """The trees of all labels; node n's children are 2n + 1 (number at most the threshold) and 2n + 2."""
+    """The trees of all labels, laid out as in `filters.labels.trees`."""
 
     def __init__(self, labels: int, trees: int, size: Size) -> None:
         """Make trees that say nothing; `grow` makes others."""
         super().__init__()
         self._looks = size.looks
         self.probe = Probe(labels, pooled_width(size.width, size.looks))
-        self.reader = Reader(size.channels, size.reader, labels) if size.reader else None
-        inner = 2**_DEPTH - 1
-        self.register_buffer("share", torch.tensor(0.5))
-        self.register_buffer("base", torch.zeros(labels))
-        self.register_buffer("feature", torch.zeros(labels, trees, inner, dtype=torch.int16))
-        self.register_buffer("threshold", torch.zeros(labels, trees, inner))
-        self.register_buffer("leaf", torch.zeros(labels, trees, inner + 1))
+        readers = _FOLDS if size.reader else 0
+        self.readers = nn.ModuleList(Reader(size.channels, size.reader, labels) for _ in range(readers))
+        self.register_buffer("share", torch.full((labels,), 0.5))
+        self.register_buffer("offset", torch.zeros(labels))
+        self.register_buffer("scale", torch.ones(labels))
+        self.register_buffer("feature", torch.zeros(labels, trees, NODES, dtype=torch.int16))
+        self.register_buffer("child", torch.zeros(labels, trees, NODES, 2, dtype=torch.int8))
+        self.register_buffer("number", torch.zeros(labels, trees, NODES))
+
+    def put(self, label: int, trees: Trees) -> None:
+        """Put a label's trees into their place."""
+        self.get_buffer("feature")[label] = torch.from_numpy(trees.feature_TN)
+        self.get_buffer("child")[label] = torch.from_numpy(trees.child_TN2)
+        self.get_buffer("number")[label] = torch.from_numpy(trees.number_TN)
 
     def joined(
         self, odds_BL: Tensor, signals_BS: Tensor, glances: Glances, tokens_BTKE: Tensor, present_BT: Tensor
     ) -> Tensor:
-        """Return a network's log-odds (B, L) moved towards those of the trees, by the trees' share."""
+        """Return a network's log-odds (B, L) moved towards the trees', by their share of each label."""
         told = [signals_BS.float(), glances.sights_BV.float()]
         told.append(self.probe(pooled(tokens_BTKE, present_BT, self._looks)))
-        if self.reader is not None:
-            told.append(self.reader(Maps(glances.maps_BTCHW, present_BT[:, self._looks :])))
+        if self.readers:
+            maps = Maps(glances.maps_BTCHW, present_BT[:, self._looks :])
+            told.append(torch.stack([reader(maps) for reader in self.readers]).mean(0))
         return torch.lerp(odds_BL.float(), self(torch.cat(told, dim=1)), self.get_buffer("share"))
 
     def forward(self, told_BX: Tensor) -> Tensor:
         """Return the log-odds of yes against no, float32 (B, L), of numbers that may be missing (nan)."""
         told_BX = told_BX.nan_to_num(_MISSING)
-        feature_LTI, threshold_LTI = self.get_buffer("feature").long(), self.get_buffer("threshold")
-        leaf_LTF = self.get_buffer("leaf")
-        odds = []
-        for label, base in enumerate(self.get_buffer("base")):
-            trees = torch.arange(leaf_LTF.shape[1], device=told_BX.device)
-            node_BT = trees.new_zeros(len(told_BX), len(trees))
-            for _ in range(_DEPTH):
-                value_BT = told_BX.gather(1, feature_LTI[label, trees, node_BT])
-                node_BT = 2 * node_BT + 1 + (value_BT > threshold_LTI[label, trees, node_BT]).long()
-            odds.append(base + leaf_LTF[label, trees, node_BT - (2**_DEPTH - 1)].sum(1))
-        return torch.stack(odds, dim=1)
+        feature, number = self.get_buffer("feature").flatten(), self.get_buffer("number").flatten()
+        child = self.get_buffer("child").flatten()
+        labels, trees = self.get_buffer("feature").shape[:2]
+        root_R = torch.arange(labels * trees, device=told_BX.device) * NODES
+        node_BR = root_R.expand(len(told_BX), -1)
+        for _ in range(DEPTH):
+            above_BR = told_BX.gather(1, feature[node_BR].long()) > number[node_BR]
+            node_BR = root_R + child[2 * node_BR + above_BR].long()
+        sums_BL = number[node_BR].unflatten(1, (labels, trees)).sum(2)
+        odds: Tensor = self.get_buffer("offset") + self.get_buffer("scale") * sums_BL
+        return odds
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +145,12 @@ def grow(
     drop_signal: float,
     reader_epochs: int,
     seed: int,
+    threads: int = 1,
     on_step: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> SignalForest:
     """Return trees for each label, grown on clips with an answer, both classes weighing the same.
 
-    `drop_signal` is the share of the numbers left out when a clip is seen for the second time. What probe and
+    `drop_signal` is the share of the numbers left out when a clip is seen again. What probe and
     reader say of a clip here, they say without having seen its source (stacking: Wolpert, "Stacked
     generalization", 1992); trees see the reader for the labels that it told better so. Trees, too, believe
     of what they have seen that they would know it again, and say yes to less than they should of what they
@@ -152,19 +160,20 @@ def grow(
     """
     yes_NL, fold_N = examples.yes_NL, examples.fold_N
     folds = [fold for fold in range(_FOLDS) if (fold_N == fold).any() and not (fold_N == fold).all()]
-    each = yes_NL.shape[1] + (reader_epochs if size.reader else 0)
-    step = _Steps(on_step, each * (1 + len(folds)))
+    read = _FOLDS * reader_epochs if size.reader else 0
+    step = _Steps(on_step, read + yes_NL.shape[1] * (1 + len(folds)))
     forest = SignalForest(yes_NL.shape[1], trees, size)
     forest.probe = fit_probe(examples.pooled_NP, yes_NL)
     probed_NL = unseen(examples.pooled_NP, yes_NL, fold_N)
     told, reads = [examples.plain_NX, probed_NL], frozenset(range(yes_NL.shape[1]))
     if size.reader:
         learn = partial(fit_reader, width=size.reader, epochs=reader_epochs, seed=seed, on_epoch=step)
-        forest.reader = learn(examples.maps, yes_NL, examples.has_NQ)
-        told.append(read_unseen(learn, examples.maps, yes_NL, examples.has_NQ, fold_N))
+        readers, read_NL = fit_readers(learn, examples.maps, yes_NL, examples.has_NQ, fold_N, _FOLDS)
+        forest.readers = nn.ModuleList(readers)
+        told.append(read_NL)
         reads = _better(yes_NL, told[-1], probed_NL)
     told_NX = np.concatenate(told, axis=1)
-    plant = partial(_grow, reads=reads, drop_signal=drop_signal, seed=seed, step=step)
+    plant = partial(_grow, reads=reads, drop_signal=drop_signal, seed=seed, threads=threads, step=step)
     plant(forest, told_NX, yes_NL)
     unseen_NL = np.full(yes_NL.shape, np.nan)
     for fold in folds:
@@ -175,8 +184,7 @@ def grow(
     for label, (answers, odds) in enumerate(zip(yes_NL.T, unseen_NL.T, strict=True)):
         known = ~np.isnan(answers) & ~np.isnan(odds)
         scale, offset = scale_and_offset(answers[known] == 1, odds[known])
-        forest.get_buffer("base")[label] = scale * forest.get_buffer("base")[label] + offset
-        forest.get_buffer("leaf")[label] *= scale
+        forest.get_buffer("scale")[label], forest.get_buffer("offset")[label] = scale, offset
     return forest
 
 
@@ -195,7 +203,11 @@ def _loss(answers_N: npt.NDArray[np.float32], odds_N: npt.NDArray[np.float32]) -
     known = ~np.isnan(answers_N)
     yes, odds = answers_N[known] == 1, odds_N[known].astype(np.float64)
     scale, offset = scale_and_offset(yes, odds)
-    found = log_loss(yes, scale * odds + offset, balanced_weights(yes))
+    return _balanced_loss(yes, scale * odds + offset)
+
+
+def _balanced_loss(yes_N: npt.NDArray[np.bool_], odds_N: npt.NDArray[np.float64]) -> float:
+    found = log_loss(yes_N, odds_N, balanced_weights(yes_N))
     return np.inf if found is None else found
 
 
@@ -218,6 +230,7 @@ def _grow(
     reads: frozenset[int],
     drop_signal: float,
     seed: int,
+    threads: int,
     step: Callable[[], None],
 ) -> None:
     """Put trees into a forest as they grow; those of a label that has one class only say nothing.
@@ -225,41 +238,33 @@ def _grow(
     What the reader says comes last in `told_NX`; trees of labels that are not in `reads` do not see it.
     """
     rng = np.random.default_rng([seed, 4])
-    dropped_NX = np.where(rng.random(told_NX.shape) < drop_signal, np.nan, told_NX)
-    both_MX = np.nan_to_num(np.concatenate([told_NX, dropped_NX]), nan=_MISSING).astype(np.float32)
-    trees = forest.get_buffer("leaf").shape[1]
-    for label, answers in enumerate(np.concatenate([yes_NL, yes_NL]).T):
+    copies = [np.where(rng.random(told_NX.shape) < drop_signal, np.nan, told_NX) for _ in range(_COPIES)]
+    all_MX = np.nan_to_num(np.concatenate([told_NX, *copies]), nan=_MISSING).astype(np.float32)
+    trees = forest.get_buffer("feature").shape[1]
+    for label, answers in enumerate(np.concatenate([yes_NL] * (1 + _COPIES)).T):
         known = ~np.isnan(answers)
         yes = answers[known] == 1
         step()
         if yes.all() or not yes.any():
             continue
         weight = np.where(yes, 0.5 / yes.mean(), 0.5 / (1 - yes.mean()))
-        seen_MX = both_MX[known, : both_MX.shape[1] - (0 if label in reads else yes_NL.shape[1])]
-        grown = fit(seen_MX, yes, weight, trees=trees, depth=_DEPTH, rate=_RATE, seed=seed)
-        forest.get_buffer("base")[label] = grown.base
-        forest.get_buffer("feature")[label] = torch.from_numpy(grown.feature_TN)
-        forest.get_buffer("threshold")[label] = torch.from_numpy(grown.threshold_TN)
-        forest.get_buffer("leaf")[label] = torch.from_numpy(grown.leaf_TL)
+        seen_MX = all_MX[known, : all_MX.shape[1] - (0 if label in reads else yes_NL.shape[1])]
+        forest.put(label, boost(seen_MX, yes, weight, trees=trees, seed=seed, threads=threads))
 
 
 def share_of_trees(
     yes_NL: npt.NDArray[np.float32], network_NL: npt.NDArray[np.float64], trees_NL: npt.NDArray[np.float64]
-) -> float:
-    """Return the weight of the trees' log-odds, in twentieths, at which the mean of the two is best.
+) -> npt.NDArray[np.float32]:
+    """Return for each label the weight of the trees' log-odds, in twentieths, at which the mean is best.
 
-    By the log loss, mean over the labels, both classes weighing the same.
+    By the log loss, both classes weighing the same; all of them where a label has not both.
     """
-
-    def loss(share: float) -> float:
-        odds_NL = (1 - share) * network_NL + share * trees_NL
-        losses = []
-        for answers, odds in zip(yes_NL.T, odds_NL.T, strict=True):
-            known = ~np.isnan(answers)
-            yes = answers[known] == 1
-            found = log_loss(yes, odds[known], balanced_weights(yes))
-            if found is not None:
-                losses.append(found)
-        return float(np.mean(losses))
-
-    return min((n / 20 for n in range(21)), key=loss)
+    shares = np.ones(yes_NL.shape[1], np.float32)
+    for label, (answers, network, trees) in enumerate(zip(yes_NL.T, network_NL.T, trees_NL.T, strict=True)):
+        known = ~np.isnan(answers)
+        yes = answers[known] == 1
+        if yes.all() or not yes.any():
+            continue
+        mixed = [(20 - n) / 20 * network[known] + n / 20 * trees[known] for n in range(21)]
+        shares[label] = np.argmin([_balanced_loss(yes, odds) for odds in mixed]) / 20
+    return shares

@@ -32,10 +32,12 @@ def plant(
 ) -> None:
     """Grow the trees that judge beside the network on the split `train`, where the model has any.
 
-    Their share in what is said is the best one on the split `val`.
+    Their share in what is said of a label is the best one on the split `val`.
     """
     if not recipe.model.trees:
         return
+    import torch
+
     from filters.labels.forest import grow, share_of_trees
 
     learn, val = data.of("train", recipe.seed), data.of("val", recipe.seed)
@@ -46,13 +48,14 @@ def plant(
         drop_signal=recipe.drop_signal,
         reader_epochs=recipe.reader_epochs,
         seed=recipe.seed,
+        threads=recipe.threads,
         on_step=on_step,
     ).to(device)
     alone = predict(network, data, val, device)
     network.forest = forest
     forest.get_buffer("share").fill_(1.0)
     trees = predict(network, data, val, device)
-    forest.get_buffer("share").fill_(share_of_trees(data.yes_NL[val], alone, trees))
+    forest.get_buffer("share").copy_(torch.from_numpy(share_of_trees(data.yes_NL[val], alone, trees)))
 
 
 def size_of(model: ModelConfig, feature_width: int) -> Size:

@@ -21,7 +21,7 @@ from filters.commands.showing import Bars
 from filters.commands.train import run as run_train
 from filters.labels import LABELS
 from filters.labels.building import build, pick_device
-from filters.labels.checkpoint import load_model, read_checkpoint, write_checkpoint
+from filters.labels.checkpoint import load_model, read_checkpoint, round_weights, write_checkpoint
 from filters.labels.config import recipe
 from filters.labels.forest import Examples, grow
 from filters.labels.lite_encoder import MAPS
@@ -190,6 +190,10 @@ def checkpoint(folder: Path, seed: int = 3) -> Path:
     size = size_of(model, WIDTH)
     network.forest = grow(examples, model.trees, size, drop_signal=0.2, reader_epochs=1, seed=0)
     temperatures = {label: 1.0 + n / 10 for n, label in enumerate(LABELS)}
+    exact = {name: value.clone() for name, value in network.named_parameters()}
+    round_weights(network)
+    for name, value in network.named_parameters():
+        torch.testing.assert_close(value, exact[name], rtol=1e-3, atol=1e-7)
     write_checkpoint(
         folder, network, model, temperatures=temperatures, feature_width=WIDTH, seed=7, labels_sha256="ab"
     )
