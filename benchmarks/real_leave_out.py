@@ -5,8 +5,8 @@
 `real.csv` is `benchmarks/real_labels.py`'s, RUN has split and scored the clips. For lecture, low_quality and
 static: of each source, probes and trees are grown on the clips of all others (`filters.labels.forest`) and
 say what its clips are. This shows what is to be had from some hundred real clips, beside what rendered films
-alone teach; nothing that comes of it is shipped. The number of trees is a tenth of nano's and was not looked
-for.
+alone teach; nothing that comes of it is shipped. The number of trees is a twentieth of nano's and was not
+looked for.
 """
 
 from __future__ import annotations
