@@ -55,12 +55,21 @@ def blockiness(frames: Sequence[Steps]) -> float | None:
     """
     if not frames:
         return None
-    directions = [np.mean([frame[axis] for frame in frames], axis=0) for axis in (0, 1)]
-    return float(np.mean([max(_excess(steps, period) for period in _PERIODS_PX) for steps in directions]))
+    excesses: list[float] = []
+    for axis in (0, 1):
+        steps = np.mean([frame[axis] for frame in frames], axis=0)
+        excesses.append(max(_excess(steps, period) for period in _PERIODS_PX))
+    return sum(excesses) / 2
 
 
 def _excess(steps: npt.NDArray[np.float64], period: int) -> float:
     # No step leads to a tile's first line.
-    phases = np.nanmean(np.concatenate([[np.nan], steps]).reshape(-1, period), axis=0)
-    usual = float(np.median(phases))
-    return (float(phases.max()) - usual) / (usual + _UNSEEN)
+    rows = np.concatenate([[0.0], steps]).reshape(-1, period)
+    counts = np.full(period, len(rows))
+    counts[0] -= 1
+    if not counts[0]:
+        rows, counts = rows[:, 1:], counts[1:]
+    phases = np.sort(rows.sum(axis=0) / counts)
+    middle = len(phases) // 2
+    usual = float(phases[middle] + phases[~middle]) / 2
+    return (float(phases[-1]) - usual) / (usual + _UNSEEN)

@@ -112,9 +112,10 @@ def measure_flow(flow_HW2: Flow, time_s: float, dt_s: float, first_HW: Plane) ->
     """
     height, width = flow_HW2.shape[:2]
     # DIS enlarges what it found on a grid four times coarser: one vector in four each way says the same.
-    x_hw, y_hw = flow_HW2[2::4, 2::4, 0], flow_HW2[2::4, 2::4, 1]
+    picked = flow_HW2[2::4, 2::4].copy()
+    picked *= picked
     # Not cv2.magnitude: its last bit depends on where in memory an array lies.
-    length_px = float(np.sqrt(x_hw * x_hw + y_hw * y_hw).mean())
+    length_px = float(np.sqrt(picked[..., 0] + picked[..., 1]).mean())
     total = length_px / (float(np.hypot(height, width)) * dt_s)
     return PairMotion(total, time_s, dt_s, sample_flow(flow_HW2, first_HW), first_HW.copy())
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from math import log
-from typing import Any
+from math import log, sqrt
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -17,11 +17,14 @@ from filters.shots.planes import TinyFrame
 __all__ = [
     "Floats",
     "Warp",
+    "apart",
     "contrast",
     "correlation",
     "detail",
     "histogram",
+    "in_order",
     "level",
+    "level_and_contrast",
     "light",
     "upper_median",
     "warp",
@@ -47,32 +50,52 @@ def upper_median(values: npt.NDArray[Any]) -> float:
     return float(np.partition(flat, flat.size // 2)[flat.size // 2])
 
 
+def in_order(plane: Plane) -> Plane:
+    """Return the pixels (N,), darkest first: of bytes, sorted by counting, quantiles cost a lookup."""
+    return np.sort(plane, axis=None, kind="stable")
+
+
 def histogram(plane: Plane) -> Floats:
-    """Return the shares of 32 gray ranges."""
-    counts = cv2.calcHist([plane], [0], None, [32], [0, 256])[:, 0]
-    return np.asarray(counts / plane.size, np.float32)
+    """Return the counts of 32 gray ranges."""
+    counts: Any = cv2.calcHist([plane], [0], None, [32], [0, 256])
+    return cast(Floats, counts)
 
 
-def contrast(plane: Plane) -> float:
+def apart(a: Floats, b: Floats) -> float:
+    """Return the sum of absolute differences."""
+    return float(cv2.norm(a, b, cv2.NORM_L1))
+
+
+def level_and_contrast(plane: Plane) -> tuple[float, float]:
+    """Return mean and standard deviation in gray levels."""
+    mean, deviation = cv2.meanStdDev(plane)
+    return float(mean[0, 0]), float(deviation[0, 0])
+
+
+def contrast(plane: npt.NDArray[Any]) -> float:
     """Return the standard deviation in gray levels."""
     return float(cv2.meanStdDev(plane)[1][0, 0])
 
 
-def light(x_HW: Floats, y_HW: Floats) -> tuple[float, float]:
+def light(x: Plane, y: Plane) -> tuple[float, float]:
     """Return (correlation, what gain and offset leave): both about 1 and 0 for one scene in two lights."""
-    x_HW, y_HW = x_HW - x_HW.mean(), y_HW - y_HW.mean()
-    covariance = float(np.mean(x_HW * y_HW))
-    std_x, std_y = (float(np.sqrt(np.mean(z_HW * z_HW))) for z_HW in (x_HW, y_HW))
+    x_N, y_N = (plane.ravel() - np.float32(cv2.mean(plane)[0]) for plane in (x, y))
+    covariance, variance_x, variance_y = (
+        float(a @ b) / x_N.size for a, b in ((x_N, y_N), (x_N, x_N), (y_N, y_N))
+    )
     # Gray levels of noise keep blank frames from correlating by chance.
-    return (covariance + 1) / (std_x * std_y + 1), 1 - covariance**2 / (std_x**2 * std_y**2 + 1)
+    return (covariance + 1) / (sqrt(variance_x * variance_y) + 1), 1 - covariance**2 / (
+        variance_x * variance_y + 1
+    )
 
 
 def detail(plane: Plane) -> Floats:
     """Return local structure without light: the plane less its blur, over its local contrast."""
-    x = plane.astype(np.float32)
-    high = x - cv2.blur(x, (_PATCH_PX, _PATCH_PX))
-    contrast = cv2.blur(np.abs(high), (_PATCH_PX, _PATCH_PX))
-    return np.asarray(high / (contrast + 2), np.float32)
+    patch = (_PATCH_PX, _PATCH_PX)
+    high: Any = plane - cv2.boxFilter(plane, cv2.CV_32F, patch)
+    contrast: Any = cv2.blur(np.abs(high), patch)
+    contrast += 2
+    return cast(Floats, high / contrast)
 
 
 def correlation(a: Floats, b: Floats) -> float:
@@ -112,12 +135,12 @@ def warp(a: TinyFrame, b: TinyFrame) -> Warp:
     residual = cv2.absdiff(x, warped)
     cells = cv2.resize(residual, (16, 9), interpolation=cv2.INTER_AREA)
     return Warp(
-        float(residual.mean()),
-        upper_median(residual),
-        float(np.mean(cells > 12)),
-        correlation(detail(x), detail(warped)),
-        float(np.abs(flow).mean()),
-        float(np.abs(flow - cv2.blur(flow, (5, 5))).mean()),
+        cv2.mean(residual)[0],
+        float(in_order(cast(Plane, residual))[residual.size // 2]),
+        np.count_nonzero(cells > 12) / cells.size,
+        correlation(detail(x), detail(cast(Plane, warped))),
+        cv2.norm(flow, cv2.NORM_L1) / flow.size,
+        apart(flow, cast(Floats, cv2.blur(flow, (5, 5)))) / flow.size,
     )
 
 

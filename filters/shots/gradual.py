@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 
 from filters.shots.compare import (
     Floats,
+    apart,
     contrast,
     correlation,
     detail,
@@ -93,7 +95,6 @@ class Ramp:
 
 
 @lru_cache(maxsize=64)
-@cache
 def half_frames(fps: float, most: int) -> tuple[int, ...]:
     """Return the half lengths of the windows in frames, rising, without repeats, at most `most`."""
     return tuple(sorted({min(most, max(3, round(s * fps))) for s in HALVES_S}))
@@ -111,8 +112,8 @@ def ramp(span: Span) -> Ramp:
     """Describe the frames as mixtures of the span's ends; find where the mixing starts and ends."""
     luma_px = span.frames[0].tiny_hw.size
     x = np.empty((len(span.frames), luma_px + span.frames[0].chroma_2hw.size), np.float32)
-    for row, frame in zip(x, span.frames, strict=True):
-        row[:luma_px], row[luma_px:] = frame.tiny_hw.ravel(), frame.chroma_2hw.ravel()
+    x[:, :luma_px] = np.stack([frame.tiny_hw for frame in span.frames]).reshape(len(x), -1)
+    x[:, luma_px:] = np.stack([frame.chroma_2hw for frame in span.frames]).reshape(len(x), -1)
     first, last = span.first, span.last
     x -= x[first].copy()
     v = x[last]
@@ -178,34 +179,36 @@ def _mixture(span: Span, found: Ramp) -> list[float]:
 def _ends(span: Span) -> list[float]:
     frames, first, last = span.frames, span.first, span.last
     a, b, middle = frames[first], frames[last], frames[(first + last) // 2]
-    x, y = a.small_HW.astype(np.float32), b.small_HW.astype(np.float32)
+    x, y = a.small_HW, b.small_HW
     same, left = light(x, y)
     contrasts = [contrast(f.tiny_hw) for f in frames[first : last + 1]]
-    mean_x, mean_y = float(x.mean()), float(y.mean())
-    sharp = [float(cv2.Laplacian(f.small_HW, cv2.CV_16S, ksize=3).std()) for f in (a, middle, b)]
+    mean_x, mean_y = cv2.mean(x)[0], cv2.mean(y)[0]
+    sharp = [contrast(cv2.Laplacian(f.small_HW, cv2.CV_16S, ksize=3)) for f in (a, middle, b)]
     return [
         same, left,
         level(min(contrasts)) - level((contrasts[0] + contrasts[-1]) / 2),
         level(sharp[1]) - level((sharp[0] + sharp[2]) / 2),
         level(min(contrasts[0], contrasts[-1])), level(min(contrasts)),
         abs(mean_x - mean_y), max(mean_x, mean_y),
-        float(np.abs(histogram(a.small_HW) - histogram(b.small_HW)).sum()),
+        apart(histogram(x), histogram(y)) / x.size,
     ]  # fmt: skip
 
 
 def _pixels(span: Span) -> list[float]:
     """Tell a wipe, where each pixel changes at a time of its own, from a mixture."""
-    stack = np.stack([f.tiny_hw for f in span.frames[span.first : span.last + 1]]).astype(np.float32)
-    change = np.abs(stack[-1] - stack[0])
+    stack = np.stack([f.tiny_hw for f in span.frames[span.first : span.last + 1]])
+    change: Any = cv2.absdiff(stack[-1], stack[0]).astype(np.float32)
     cells = cv2.resize(change, (8, 6), interpolation=cv2.INTER_AREA)
-    steps = np.abs(np.diff(stack, axis=0))
     # Of pixels that change: the share of their largest step, and how far apart in time these are.
     moved = change > max(8.0, upper_median(change))
     if not moved.any():
         return [0.0, 0.0, 0.0, 0.0]
-    concentration = float(np.mean(steps.max(0)[moved] / (steps.sum(0)[moved] + 1)))
-    order = float(np.std(steps.argmax(0)[moved]) / len(steps))
-    return [float(np.mean(cells > 0.5 * change.mean())), float(np.mean(cells > 10)), concentration, order]
+    changing = np.ascontiguousarray(stack[:, moved])
+    steps: Any = cv2.absdiff(changing[1:], changing[:-1])
+    concentration = float(np.mean(steps.max(0) / (steps.sum(0, dtype=np.float32) + 1)))
+    order = float(np.std(steps.argmax(0) / len(steps)))
+    spread = np.count_nonzero(cells > 0.5 * cv2.mean(change)[0]) / cells.size
+    return [spread, np.count_nonzero(cells > 10) / cells.size, concentration, order]
 
 
 def _moved(span: Span) -> Iterator[list[float]]:

@@ -14,13 +14,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 
-from filters.shots.compare import Floats, Warp, contrast, correlation, detail, histogram, level, light, warp
-from filters.shots.planes import TinyFrame, chroma_distance, luma_distance
+from filters.shots.compare import (
+    Floats,
+    Warp,
+    apart,
+    correlation,
+    detail,
+    histogram,
+    in_order,
+    level,
+    level_and_contrast,
+    light,
+    warp,
+)
+from filters.shots.planes import TinyFrame, chroma_distance, distances, luma_distance
 
 __all__ = ["FEATURES", "GLANCE", "REACH_S", "Gap", "closer", "glance", "reach_frames", "stands_out"]
 
@@ -30,6 +42,9 @@ NEAR: Final = 4
 """frames: the nearest neighbourhood, whatever the frame rate"""
 _DUPLICATE = 0.1
 """gray levels: a frame this close to its predecessor repeats it (frame rates converted by repetition)"""
+# Four frames before the jump, four after it: each with each across, then each side's first with its others.
+_FROM = (*np.repeat(range(4), 4).tolist(), 0, 0, 0, 4, 4, 4)
+_TO = (*(4, 5, 6, 7) * 4, 1, 2, 3, 5, 6, 7)
 _UNKNOWN = Warp(nan, nan, nan, nan, nan, nan)
 
 GLANCE = (
@@ -70,10 +85,9 @@ def stands_out(gaps: Sequence[float], at: int) -> bool:
     here = gaps[at]
     if here < 1.0:
         return False
-    around = sorted(
-        g for g in (*gaps[max(0, at - NEAR) : at], *gaps[at + 1 : at + 1 + NEAR]) if g > _DUPLICATE
-    )
-    return not around or here > 1.5 * around[len(around) // 2]
+    around = [*gaps[max(0, at - NEAR) : at], *gaps[at + 1 : at + 1 + NEAR]]
+    moving = sorted([g for g in around if g > _DUPLICATE])
+    return not moving or here > 1.5 * moving[len(moving) // 2]
 
 
 def glance(gap: Gap) -> Floats:
@@ -114,9 +128,11 @@ def _ratios(gap: Gap, luma: float, chroma: float) -> list[float]:
 def _states(gap: Gap, luma: float) -> list[float]:
     """Compare distances across the gap with distances on either side of it."""
     steps = (0, 1, 3, (len(gap.gaps_before) + len(gap.gaps_after)) // 4)
-    left, right = ([side[min(s, len(side) - 1)] for s in steps] for side in (gap.before, gap.after))
-    cross = [luma_distance(a, b) for a in left for b in right]
-    inner = max(luma_distance(side[0], f) for side in (left, right) for f in side[1:])
+    rows = np.stack([
+        side[min(s, len(side) - 1)].small_HW.ravel() for side in (gap.before, gap.after) for s in steps
+    ])  # fmt: skip
+    apart_by = distances(rows.take(_FROM, axis=0), rows.take(_TO, axis=0)).tolist()
+    cross, inner = apart_by[:16], max(apart_by[16:])
     # The old state back after the last frame that differs: flashes, stray frames.
     back = min(*cross[1:4], *cross[4::4])
     least, mean, here = level(min(cross)), level(sum(cross) / len(cross)), level(luma)
@@ -125,26 +141,23 @@ def _states(gap: Gap, luma: float) -> list[float]:
 
 def _pair(p: TinyFrame, q: TinyFrame) -> list[float]:
     """Compare the two frames at the gap, without motion."""
-    difference = cv2.absdiff(p.small_HW, q.small_HW)
-    # Counts of the 256 levels in place of sorting the pixels.
-    up_to = np.cumsum(cv2.calcHist([difference], [0], None, [256], [0, 256])[:, 0].astype(np.int64))
-    places = [int(share * (difference.size - 1)) for share in (0.25, 0.5, 0.75, 0.95)]
-    quantiles = [level(float(value)) for value in np.searchsorted(up_to, places, side="right")]
+    a, b = p.small_HW, q.small_HW
+    difference: Any = cv2.absdiff(a, b)
+    ordered = in_order(difference)
+    quantiles = [level(float(ordered[int(q * (ordered.size - 1))])) for q in (0.25, 0.5, 0.75, 0.95)]
     cells = cv2.resize(difference, (8, 6), interpolation=cv2.INTER_AREA)
-    a, b = p.small_HW.astype(np.float32), q.small_HW.astype(np.float32)
-    mean_a, mean_b = float(a.mean()), float(b.mean())
-    moved = cv2.convertScaleAbs(np.maximum(b + np.float32(mean_a - mean_b), 0))
+    (mean_a, contrast_a), (mean_b, contrast_b) = level_and_contrast(a), level_and_contrast(b)
+    moved: Any = cv2.addWeighted(b, 1.0, b, 0.0, mean_a - mean_b)
     same, left = light(a, b)
-    bins = histogram(p.small_HW)
+    bins = histogram(a)
     return [
         *quantiles,
-        float(up_to[1]) / difference.size,
-        float(np.mean(cells > 0.5 * float(difference.mean()))),
-        float(np.abs(bins - histogram(q.small_HW)).sum()),
-        float(np.abs(bins - histogram(moved)).sum()),
+        int(np.searchsorted(ordered, 1, "right")) / ordered.size,
+        np.count_nonzero(cells > 0.5 * cv2.mean(difference)[0]) / cells.size,
+        apart(bins, histogram(b)) / a.size, apart(bins, histogram(moved)) / a.size,
         abs(mean_a - mean_b), max(mean_a, mean_b),
-        min(contrast(p.small_HW), contrast(q.small_HW)), left, same,
-        correlation(detail(p.small_HW), detail(q.small_HW)),
+        min(contrast_a, contrast_b), left, same,
+        correlation(detail(a), detail(b)),
     ]  # fmt: skip
 
 
