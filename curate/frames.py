@@ -189,7 +189,8 @@ class Signal(Protocol):
     """Measurements of a clip made while the source is decoded: small planes in, columns out.
 
     Frames are pushed some at a time; the columns are the same however many. A signal that asks for
-    `native_luma` says so with `native = True`, and is pushed each frame alone, while its picture is there.
+    `native_luma` says so with `native = True`, and is pushed frames one by one, while their pictures are
+    there, and only those that may be looked at in full size (see `split.deblock`).
     """
 
     version: ClassVar[int]

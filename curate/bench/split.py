@@ -121,7 +121,7 @@ def bench_split(
 def _seen_together(path: Path) -> Iterator[list[SmallFrame]]:
     """Yield the frames of a video, as many at a time as the split pass shows a detector."""
     seen: list[SmallFrame] = []
-    with open_video(str(path), together=BATCH_FRAMES) as reader:
+    with open_video(str(path), deblock="referenced", together=BATCH_FRAMES) as reader:
         for frame in reader:
             seen.append(frame.small())
             reader.release(frame.pts)

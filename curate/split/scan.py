@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 _HEARTBEAT_S = 1.0
+_UNFINISHED_S = 0.1
+"""where no picture is deblocked for so long, one that was not will do"""
 BATCH_FRAMES = 64
 """Shown at once: a decoder empties the processor's caches of all else, and all else those of the decoder."""
 
@@ -112,7 +114,7 @@ def scan_source(options: SplitOptions, eyes: Eyes, uri: str, path: str) -> Itera
     watch = Stopwatch()
     content = source_id(hash_file(path))
     watch.lap("hash")
-    with open_video(path, backend=options.decoder, together=BATCH_FRAMES) as reader:
+    with open_video(path, backend=options.decoder, deblock=options.deblock, together=BATCH_FRAMES) as reader:
         watch.lap("open")
         yield from Scan(options, eyes, reader, uri, content, watch).run()
 
@@ -144,6 +146,7 @@ class Scan:
         self._seen: list[SmallFrame] = []
         self._frames = 0
         self._frame_s = 0.0
+        self._finished_s = float("-inf")
         self._first_s = 0.0
         self._clips = 0
 
@@ -183,6 +186,10 @@ class Scan:
         small = frame.small()
         self._seen.append(small)
         watch.lap("shrink")
+        if frame.finished:
+            self._finished_s = frame.time_s
+        elif frame.time_s - self._finished_s < _UNFINISHED_S:
+            return
         for signal in self._at_once:
             signal.push((small,))
         watch.lap("signals")

@@ -18,6 +18,7 @@ from curate.config import validate
 from curate.frames import Detector, Signal
 from curate.records import Options
 from curate.registry import resolve
+from curate.video.decode import Deblock
 from shards.errors import ConfigError
 from shards.schemas import CLIPS, column
 
@@ -33,6 +34,10 @@ class SplitOptions(Options):
         2, ge=0, description="left out at each transition, in frames of 30 a second: 2 is 67 ms at any rate"
     )
     sample_every_s: float = Field(1.0, gt=0, description="grid of the samples")
+    deblock: Deblock = Field(
+        "referenced",
+        description="pictures of H.264 to deblock; samples are of these, at most 0.1 s after the grid",
+    )
     sample_px: int = Field(448, ge=16, description="short side of a sample; never scaled up")
     sample_quality: int = Field(90, ge=1, le=100, description="JPEG quality of a sample")
     cut: Literal["copy", "transcode"] = "copy"

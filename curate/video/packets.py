@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -16,8 +16,7 @@ from av.video.stream import VideoStream
 __all__ = ["KeptPacket", "PacketStore"]
 
 
-@dataclass(frozen=True, slots=True)
-class KeptPacket:
+class KeptPacket(NamedTuple):
     """A packet and its place in decoding order."""
 
     packet: Packet[VideoStream]

@@ -74,9 +74,7 @@ class Shrinker:
         self._rgb_matrix = Colorspace.ITU709 if color_matrix == _BT709 else Colorspace.ITU601
         self._together = together
         self._sheets: tuple[Sheet, Sheet] | None = None
-        self._sizes: tuple[tuple[int, ...], ...] = ()
-        self._format = ""
-        self._range = -1
+        self._kind: tuple[str, int, int, int] | None = None
         self._layout = _Layout(False, 8, False, False)
         self._reformatter = VideoReformatter()
         self._latest: tuple[int, av.VideoFrame, _Layout] | None = None
@@ -95,7 +93,9 @@ class Shrinker:
             layout = _Layout(True, 8, True, False)
         wide = layout.bits > 8
         planes = [read_plane(plane, wide) for plane in picture.planes[: 3 if layout.chroma else 1]]
-        sheets = self._sheets_for(planes)
+        sheets = self._sheets
+        if sheets is None or sheets[0].full:
+            sheets = self._sheets = self._new_sheets([plane.shape for plane in planes])
         luma, chroma = sheets[0].place(), sheets[1].place()
         self._lay(planes[0], layout, LUMA_LONG_PX, luma)
         if layout.chroma:
@@ -111,17 +111,13 @@ class Shrinker:
             index, time_s, luma, chroma, limited=layout.limited, native=native, sheets=sheets
         )
 
-    def _sheets_for(self, planes: Sequence[_Samples]) -> tuple[Sheet, Sheet]:
-        """Return the sheets of luma and chroma that have room for the next frame."""
-        sizes = tuple([plane.shape for plane in planes])
-        if self._sheets is None or self._sheets[0].full or sizes != self._sizes:
-            luma = _small(sizes[0], LUMA_LONG_PX)
-            chroma = _small(sizes[1], CHROMA_LONG_PX) if len(sizes) > 1 else _small(luma, max(luma) // 2 or 1)
-            if self._orientation.transpose:
-                luma, chroma = luma[::-1], chroma[::-1]
-            self._sizes = sizes
-            self._sheets = Sheet(self._together, *luma), Sheet(self._together, 2 * chroma[0], chroma[1])
-        return self._sheets
+    def _new_sheets(self, sizes: Sequence[tuple[int, ...]]) -> tuple[Sheet, Sheet]:
+        """Return empty sheets for luma and chroma, given the (height, width) of the picture's planes."""
+        luma = _small(sizes[0], LUMA_LONG_PX)
+        chroma = _small(sizes[1], CHROMA_LONG_PX) if len(sizes) > 1 else _small(luma, max(luma) // 2 or 1)
+        if self._orientation.transpose:
+            luma, chroma = luma[::-1], chroma[::-1]
+        return Sheet(self._together, *luma), Sheet(self._together, 2 * chroma[0], chroma[1])
 
     def _lay(self, samples: _Samples, layout: _Layout, long_px: int, place: Plane) -> None:
         """Halve samples until their long side is at most `long_px`; leave them, turned, in eight bit."""
@@ -166,10 +162,9 @@ class Shrinker:
         return NativeLuma(samples, 1 / step, 0.0)
 
     def _layout_of(self, picture: av.VideoFrame) -> _Layout:
-        name, color_range = picture.format.name, picture.color_range
-        if name != self._format or color_range != self._range:
-            self._format, self._range = name, color_range
-            self._layout = _Layout.of(picture)
+        kind = picture.format.name, picture.color_range, picture.width, picture.height
+        if kind != self._kind:
+            self._kind, self._layout, self._sheets = kind, _Layout.of(picture), None
         return self._layout
 
 

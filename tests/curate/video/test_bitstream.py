@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from curate.video.bitstream import NalFraming, is_random_access, is_skipped_leading, with_sei, x264_sei
+from curate.video.bitstream import (
+    NalFraming,
+    is_random_access,
+    is_referenced,
+    is_skipped_leading,
+    with_sei,
+    x264_sei,
+)
 
 ANNEX_B, AVCC = NalFraming(0), NalFraming(4)
 IDR, SLICE, SPS, PPS = b"\x65\x88", b"\x41\x9a", b"\x67\x42", b"\x68\xce"
@@ -68,6 +77,19 @@ def test_x264_version_moves_along(framing: NalFraming) -> None:
     moved = with_sei(framing, packet(framing, SPS, PPS, IDR), sei)
     assert [nal.payload for nal in framing.split(moved)] == [SPS, PPS, VERSION_SEI, IDR]
     assert x264_sei(framing, packet(framing, SPS, recovery_sei(0b1100_0000), IDR)) is None
+
+
+@pytest.mark.parametrize("framing", [ANNEX_B, AVCC, NalFraming(2)])
+def test_pictures_that_others_build_on(framing: NalFraming) -> None:
+    for header, expected in ((0x01, False), (0x21, True), (0x41, True), (0x65, True), (0x02, False)):
+        slices = packet(framing, VERSION_SEI, bytes([header, 0x9A, 0x12]), b"\x41\x9a")
+        assert is_referenced(framing, memoryview(slices)) is expected
+    assert not is_referenced(framing, memoryview(packet(framing, SPS, PPS)))
+
+
+@given(data=st.binary(max_size=60), length_bytes=st.sampled_from([0, 1, 2, 4]))
+def test_any_bytes_are_referenced_or_not(data: bytes, length_bytes: int) -> None:
+    assert is_referenced(NalFraming(length_bytes), memoryview(data)) in (True, False)
 
 
 def test_framing_from_extradata() -> None:
