@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import hypot
 from typing import Any, Literal, TypeAlias
 
 import cv2
@@ -134,8 +135,9 @@ def sample_flow(flow_HW2: npt.NDArray[np.float32], first_HW: Plane) -> FlowSampl
     detail = cv2.copyMakeBorder(detail, 0, below, 0, right, cv2.BORDER_REPLICATE)[:tall, :wide]
     detail = cv2.resize(detail, (cols, rows), interpolation=cv2.INTER_AREA)
     texture = (detail.ravel().astype(np.float32) - _TEXTURE_MIN) * (1 / _TEXTURE_SPAN)
-    shift_2N = picked.reshape(-1, 2).T * (1 / float(np.hypot(height, width)))
-    return FlowSamples(shift_2N, texture.clip(0.0, 1.0), _grid(height, width))
+    np.minimum(np.maximum(texture, 0.0, out=texture), 1.0, out=texture)
+    shift_2N = picked.reshape(-1, 2).T * (1 / hypot(height, width))
+    return FlowSamples(shift_2N, texture, _grid(height, width))
 
 
 def fit_camera(pairs: Sequence[FlowSamples]) -> list[Similarity | None]:

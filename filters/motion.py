@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import hypot
 from typing import Any, ClassVar
 
 import cv2
@@ -116,7 +117,7 @@ def measure_flow(flow_HW2: Flow, time_s: float, dt_s: float, first_HW: Plane) ->
     picked *= picked
     # Not cv2.magnitude: its last bit depends on where in memory an array lies.
     length_px = float(np.sqrt(picked[..., 0] + picked[..., 1]).mean())
-    total = length_px / (float(np.hypot(height, width)) * dt_s)
+    total = length_px / (hypot(height, width) * dt_s)
     return PairMotion(total, time_s, dt_s, sample_flow(flow_HW2, first_HW), first_HW.copy())
 
 

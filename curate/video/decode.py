@@ -26,6 +26,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from curate.video.bitstream import NalFraming, is_random_access, is_referenced, x264_sei
+from curate.video.planes import LUMA_LONG_PX
 from curate.video.source import SourceInfo, declared_end_s, describe, open_container
 from shards.errors import SourceError
 
@@ -34,7 +35,9 @@ _END_SLACK_S = 0.5
 __all__ = ["Clock", "Deblock", "LinearDecoder", "PacketSink", "Picture"]
 
 Deblock = Literal["all", "referenced"]
-"""Which pictures of H.264 are deblocked: all, or those alone that others are built on."""
+"""Which pictures of H.264 are deblocked: all, or those that others are built on.
+
+The latter only of streams that are halved to be looked at."""
 
 PacketSink = Callable[["Packet[VideoStream]", bool], None]
 """Called with every packet in decoding order, and whether it is a clean random-access point."""
@@ -99,7 +102,8 @@ class LinearDecoder:
             raw_order = self._container.format.name == "avi" and self._context.reorder_depth > 0
             self._clock = Clock(self.stream, not raw_order)
             # Which packet a picture comes from is told by its time.
-            self._spares = deblock == "referenced" and self.codec == "h264" and not raw_order
+            halved = max(self._context.width, self._context.height) > LUMA_LONG_PX
+            self._spares = deblock == "referenced" and self.codec == "h264" and halved and not raw_order
             if self._spares:
                 self._context.options = {"skip_loop_filter": "noref"}
             self._unfinished: set[int] = set()

@@ -24,9 +24,10 @@ from curate.frames import NativeLuma, Plane, SmallFrame
 from curate.pyramid import Sheet, half
 from curate.video.geometry import Orientation
 
-__all__ = ["Shrinker", "read_plane"]
+__all__ = ["LUMA_LONG_PX", "Shrinker", "read_plane"]
 
 LUMA_LONG_PX = 320
+"""the longest that a small plane may be"""
 CHROMA_LONG_PX = 160
 
 _PLANAR = re.compile(

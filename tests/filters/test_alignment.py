@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 
 from curate.frames import NativeLuma
 from filters.blockiness import blockiness, grid_steps
-from filters.camera import fit_camera
+from filters.camera import Similarity, fit_camera
 from filters.combing import combing
 from filters.fidelity import native_sharpness
 from filters.motion import measure_flow, motion_parts
 from filters.noise import noise_sigma
 from filters.photographic import measure
 from filters.quality import measure_chroma, measure_light
+from filters.shots import gradual, hard
+from filters.shots.planes import TinyFrame
+from filters.stills import align, leftover
 from filters.strokes import find_strokes, moving_cells, overlay_share
 from filters.tiles import lively_tiles
 
@@ -77,6 +80,36 @@ def test_flow_of_two_pictures_does_not_depend_on_alignment() -> None:
         dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         flows.add(dis.calc(placed(first, offset), placed(second, 3 * offset % 64), None).tobytes())
     assert len(flows) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_comparisons_of_shots_and_stills_do_not_depend_on_alignment(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    film = [cv2.GaussianBlur(rng.integers(0, 256, (90, 160), np.uint8), (0, 0), 2) for _ in range(9)]
+
+    def tiny(index: int, offset: int) -> TinyFrame:
+        luma, chroma = film[index], film[index][:22, :40]
+        planes = (placed(plane, offset) for plane in (luma[::2, ::2], luma[::4, ::4], chroma))
+        return TinyFrame(index, index / 25, *planes)  # type: ignore[arg-type]
+
+    def seen(offset: int) -> tuple[bytes, ...]:
+        frames = [tiny(index, offset * (index + 1) % 64) for index in range(9)]
+        gap = hard.Gap(frames[3::-1], frames[4:], [3.0, 2.0, 4.0], [2.5, 3.5, 1.0, 2.0])
+        span = gradual.Span(frames, [3.0] * 8, 2, 6, 25.0)
+        start = Similarity(0.01, 0.0, 0.001, 0.0)
+        first, second = (placed(plane, offset) for plane in film[:2])
+        move = align(first, second, start)  # type: ignore[arg-type]
+        left = leftover(first, second, move)  # type: ignore[arg-type]
+        cut, change = hard.glance(gap), gradual.glance(span, gradual.ramp(span))
+        looks = [*hard.closer(gap, cut), *gradual.closer(span, change)]
+        return (
+            cut.tobytes(),
+            change.tobytes(),
+            *[look.tobytes() for look in looks],
+            repr((move, left)).encode(),
+        )
+
+    assert len({seen(n) for n in range(0, 64, 4)}) == 1
 
 
 @pytest.mark.parametrize("seed", range(3))
