@@ -189,7 +189,7 @@ class Scan:
         if frame.finished:
             self._finished_s = frame.time_s
         elif frame.time_s - self._finished_s < _UNFINISHED_S:
-            return
+            return  # full size can wait for the next that is finished
         for signal in self._at_once:
             signal.push((small,))
         watch.lap("signals")

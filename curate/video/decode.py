@@ -7,7 +7,7 @@ while a packet is decoded marks that packet, so that pictures decoded after it a
 too. PyAV counts these errors for the whole process: decode in one thread of a process at a time. Cost over a
 bare decode: a dictionary entry and two looks at that count a packet.
 
-Deblocking is a fifth to a third of decoding H.264. Pictures that no other is built on can do without, if they
+Deblocking is up to two fifths of decoding H.264. Pictures that no other is built on can do without, if they
 are only looked at small; that they did is said of each.
 """
 
@@ -165,11 +165,11 @@ class LinearDecoder:
         first: av.VideoFrame | None = None
         for decoded in self._decoded():
             order = self._orders.pop(decoded.pts, self._came_out)
+            finished = order not in self._unfinished
+            self._unfinished.discard(order)
             pts = self._admit(decoded, order)
             if pts is None:
                 continue
-            finished = order not in self._unfinished
-            self._unfinished.discard(order)
             first = first or decoded
             self._given += 1
             picture, altered = decoded, False
