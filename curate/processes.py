@@ -20,6 +20,7 @@ from typing import Any
 __all__ = ["Child", "describe_exit"]
 
 _PR_SET_PDEATHSIG = 1
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 _STARTING = threading.Lock()
 
 
@@ -27,7 +28,8 @@ class Child:
     """A spawned process and the pipe to it.
 
     `target(connection, *args)` runs in the child and ends when the pipe does. A `leaf` has no children of its
-    own, and is ended when the interpreter that started it ends, even if nobody closed it.
+    own, does its arithmetic on one thread (OpenBLAS would start one a core, waiting for each other in busy
+    loops), and is ended when the interpreter that started it ends, even if nobody closed it.
     """
 
     def __init__(self, target: Callable[..., None], *args: object, name: str, leaf: bool = False) -> None:
@@ -36,7 +38,7 @@ class Child:
         self._process = context.Process(
             target=_enter, args=(os.getpid(), target, theirs, args), name=name, daemon=leaf
         )
-        with _without_main():
+        with _STARTING, _without_main(), _one_thread(leaf):
             self._process.start()
         theirs.close()
 
@@ -84,13 +86,25 @@ def _without_main() -> Iterator[None]:
     multiprocessing would run it again in each spawned child, for the sake of functions defined there.
     """
     main = sys.modules["__main__"]
-    with _STARTING:
-        file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
-        main.__file__ = main.__spec__ = None
-        try:
-            yield
-        finally:
-            main.__file__, main.__spec__ = file, spec
+    file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
+    main.__file__ = main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__file__, main.__spec__ = file, spec
+
+
+@contextmanager
+def _one_thread(wanted: bool) -> Iterator[None]:
+    """Start a child whose OpenBLAS has one thread, unless the user has said how many; read at import."""
+    if not wanted or _BLAS_THREADS in os.environ:
+        yield
+        return
+    os.environ[_BLAS_THREADS] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_BLAS_THREADS]
 
 
 def describe_exit(code: int | None) -> str:

@@ -95,7 +95,9 @@ def _refined(first_HW: Plane, second_HW: Plane, move: npt.NDArray[np.float64]) -
         error = warped.ravel() - base
         error -= _middle(error[there])
         weighted_4N = jacobian_4N * (there / (1.0 + (error * (1 / _NOISE)) ** 2) ** 2)
-        hessian, slope = weighted_4N @ jacobian_4N.T, weighted_4N @ error
+        # Not matmul: BLAS would share so little among threads that wait for one another.
+        hessian = np.einsum("in,jn->ij", weighted_4N, jacobian_4N)
+        slope = np.einsum("in,n->i", weighted_4N, error)
         # A blank picture has no slope; a little of the trace keeps the move where it is.
         hessian = hessian.astype(np.float64) + _EYE * (1e-6 * float(hessian.trace()) + 1e-9)
         # OpenCV's solver: of 4 x 4 numbers, all but a tenth of NumPy's time is the call.
