@@ -7,6 +7,7 @@ that, so the corpus gives them small and short films.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,13 +19,14 @@ import cv2
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from curate.footage.canvas import Size
 from curate.footage.planes import to_frame
 from curate.footage.textures import Image
 
-__all__ = ["Encoding", "encode", "encode_audio"]
+__all__ = ["Encoding", "encode", "encode_audio", "open_svt"]
 
 AUDIO_HZ: Final = 48_000
 TONES_HZ: Final = (196.0, 294.0, 440.0)
@@ -98,14 +100,25 @@ def encode_audio(path: Path, duration_s: float, codec: str = "aac") -> None:
         sound.finish()
 
 
-def _quiet_svt() -> None:
-    """Keep SVT-AV1's banner off the terminal; it asks the environment for its log level when it starts."""
+def open_svt(context: VideoCodecContext) -> None:
+    """Open SVT-AV1 without its banner, and leave the calling thread as it was.
+
+    Its log level comes from the environment. Run by root, it makes the thread that opens it a real-time one
+    (SCHED_FIFO, priority 99), and every process that this one starts later: with two of them on two cores,
+    nothing else runs.
+    """
     os.environ.setdefault("SVT_LOG", "1")
+    if sys.platform != "linux":
+        context.open()
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        context.open()
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def _video(output: OutputContainer, size: tuple[int, int], fps: Fraction, how: Encoding) -> VideoStream:
-    if how.codec == "libsvtav1":
-        _quiet_svt()
     options = {**_ONE_THREAD.get(how.codec, {}), **dict(how.options)}
     stream = output.add_stream(how.codec, rate=fps, options=options)
     assert isinstance(stream, VideoStream)
@@ -121,6 +134,8 @@ def _video(output: OutputContainer, size: tuple[int, int], fps: Fraction, how: E
     context.sample_aspect_ratio = how.sar
     if how.rotation:
         stream.set_display_rotation(-how.rotation)
+    if how.codec == "libsvtav1":
+        open_svt(context)
     return stream
 
 

@@ -13,6 +13,8 @@ import av
 import numpy as np
 from av.video.frame import PictureType
 
+from curate.footage.encode import open_svt
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -64,6 +66,8 @@ def render(path: Path, recipe: Recipe) -> Path:
             context.sample_aspect_ratio = recipe.aspect
         if recipe.rotation is not None:
             stream.set_display_rotation(recipe.rotation)
+        if recipe.codec == "libsvtav1":
+            open_svt(context)
         for image, at in zip(scene(len(pts), width, height), pts, strict=True):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=recipe.pix_fmt)
             frame.pts, frame.time_base, frame.pict_type = at, recipe.time_base, PictureType.NONE
