@@ -7,6 +7,9 @@ VLLM_STAMP := $(VENV)/.installed-vllm
 INPUT ?=
 OUTPUT ?= runs/demo
 
+# Kept, a module's byte code halves the start of each process; the tests start some thousand.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup setup-vllm demo test test-vllm lint bench chaos learn draw requirements format
 
 setup: $(STAMP)
