@@ -42,8 +42,9 @@ endif
 		--output $(OUTPUT)/train --cache $(OUTPUT)/train/cache \
 		--set stages.small.steps=36 --set stages.small.packs=1 --set optimizer.warmup_steps=10
 
+# A file's tests share what they render: they stay in one process.
 test: setup
-	$(BIN)/python -m pytest -m "not vllm"
+	$(BIN)/python -m pytest -m "not vllm" -n logical --maxprocesses=4 --dist loadfile
 
 # Engines and recipe against real vLLM, in this process and as a server, with small models made on the spot.
 test-vllm: setup-vllm

@@ -32,9 +32,10 @@ def namespaces_allowed() -> bool:
     """Say whether this machine lets us make network namespaces."""
     if os.geteuid() != 0:
         return False
+    name = f"curate-try{os.getpid()}"
     try:
-        made = subprocess.run(["ip", "netns", "add", "curate-try"], capture_output=True, check=False)
-        subprocess.run(["ip", "netns", "del", "curate-try"], capture_output=True, check=False)
+        made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False)
+        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
     except FileNotFoundError:
         return False
     return made.returncode == 0

@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from curate.footage import render_gold
+
+# The session's processes have a core each: two teams of threads on the same cores wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No test fails for being slow on a busy machine. Where CI is set, Hypothesis has such a profile by itself.
 if "CI" not in os.environ:
@@ -19,8 +24,13 @@ if "CI" not in os.environ:
 
 @pytest.fixture(scope="session")
 def gold(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The gold corpus: 110 files, and their truth beside them."""
-    return render_gold(tmp_path_factory.mktemp("gold"), processes=2).parent
+    """The gold corpus: 110 files, and their truth beside them. The session's processes share one."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "gold"
+    with FileLock(shared.with_suffix(".lock")):
+        if not (shared / "truth.csv").exists():
+            render_gold(shared, processes=2)
+    return shared
 
 
 @pytest.fixture(scope="session")
