@@ -219,11 +219,13 @@ def _summarise(
             console.print(line, markup=False)
     else:
         console.print("everything was there already: nothing was computed")
+    # Paths are not broken where a terminal ends: they are copied from there.
     if funnel.failures:
         kinds = ", ".join(f"{n} × {kind}" for kind, n in funnel.failures.items())
-        console.print(f"failures: {kinds}; each is a row in {output}/tables/failures", markup=False)
-    console.print(f"run: {output}   index: {output}/index.parquet", markup=False)
-    if folder:
         console.print(
-            f"shards: {output}/{folder}   manifest: {output}/{folder}/manifest.parquet", markup=False
+            f"failures: {kinds}; each is a row in {output}/tables/failures", markup=False, soft_wrap=True
         )
+    console.print(f"run: {output}   index: {output}/index.parquet", markup=False, soft_wrap=True)
+    if folder:
+        shards = f"{output}/{folder}"
+        console.print(f"shards: {shards}   manifest: {shards}/manifest.parquet", markup=False, soft_wrap=True)

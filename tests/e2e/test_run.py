@@ -114,12 +114,14 @@ def test_a_run_accounts_for_every_source_and_clip(bench: Bench) -> None:
 
 
 def test_a_second_run_does_nothing_and_changes_nothing(bench: Bench) -> None:
+    bench.run /= "wider-than-the-terminal" * 9
     assert bench()[0] == 0
     before = {path: path.stat().st_mtime_ns for path in bench.run.rglob("*") if path.is_file()}
     bench.computed()
     code, text = bench()
     assert code == 0
     assert "nothing was computed" in text
+    assert f"manifest: {bench.run}/shards/main/manifest.parquet" in text, "the path is broken"
     assert bench.computed() == []
     assert {path: path.stat().st_mtime_ns for path in bench.run.rglob("*") if path.is_file()} == before
 

@@ -66,7 +66,7 @@ def render(path: Path, recipe: Recipe) -> Path:
             context.sample_aspect_ratio = recipe.aspect
         if recipe.rotation is not None:
             stream.set_display_rotation(recipe.rotation)
-        if recipe.codec == "libsvtav1":
+        if recipe.encoder == "libsvtav1":
             open_svt(context)
         for image, at in zip(scene(len(pts), width, height), pts, strict=True):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=recipe.pix_fmt)
