@@ -19,7 +19,8 @@ import cv2
 
 from curate.processes import Child, describe_exit
 from curate.records import Failure
-from curate.split.scan import Event, SourceScanned, scan_source
+from curate.split.events import Event, SourceScanned
+from curate.split.scan import scan_source
 from curate.split.stage import Split, SplitOptions
 from shards.errors import DecodeLimitError
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TypeAlias
 
 from curate.frames import Boundary, SmallFrame, gather
 from curate.records import Failure, Row, Sample
+from curate.split.events import ClipCut, ClipLost, Event, Heartbeat, SourceScanned, Stopwatch
 from curate.split.shots import Clock, Shot, ShotBuilder
 from curate.split.stage import Eyes, SplitOptions
 from curate.video import Frame, VideoReader, open_video
@@ -26,75 +25,13 @@ from shards.ids import clip_id, source_id
 from shards.run import NO_CLIP
 from shards.storage import sha256_of
 
-__all__ = [
-    "BATCH_FRAMES",
-    "ClipCut",
-    "ClipLost",
-    "Event",
-    "Heartbeat",
-    "Scan",
-    "SourceScanned",
-    "scan_source",
-]
+__all__ = ["BATCH_FRAMES", "Scan", "hash_file", "scan_source"]
 
 _HEARTBEAT_S = 1.0
 _UNFINISHED_S = 0.1
 """where no picture is deblocked for so long, one that was not will do"""
 BATCH_FRAMES = 64
 """Shown at once: a decoder empties the processor's caches of all else, and all else those of the decoder."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClipCut:
-    """A clip and all that belongs to it; `row` lacks only where the bytes are stored."""
-
-    row: Row
-    media: bytes
-    samples: tuple[Sample, ...]
-    signals: Row
-
-
-@dataclass(frozen=True, slots=True)
-class ClipLost:
-    """A clip that could not be cut."""
-
-    clip_id: str
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """The scan is alive: frames decoded so far."""
-
-    frames: int
-
-
-@dataclass(frozen=True, slots=True)
-class SourceScanned:
-    """The end of a source: its row, its shots, and what took the time."""
-
-    row: Row
-    shots: tuple[Row, ...]
-    damage: str | None
-    """why the source was not read whole; a failure row of its own"""
-    seconds: Row
-
-
-Event: TypeAlias = "ClipCut | ClipLost | Heartbeat | SourceScanned"
-
-
-@dataclass(slots=True)
-class Stopwatch:
-    """Wall seconds by step."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=perf_counter)
-
-    def lap(self, step: str) -> None:
-        """Charge the time since the last lap to `step`."""
-        now = perf_counter()
-        self.seconds[step] = self.seconds.get(step, 0.0) + now - self._last
-        self._last = now
 
 
 def hash_file(path: str) -> str:

@@ -23,7 +23,7 @@ from curate.plan import PassPlan
 from curate.records import Failure, Row, Source
 from curate.sources.reading import check_unchanged
 from curate.split.decoder import Broken, Decoder, DecoderDiedError, Limits, Refused
-from curate.split.scan import ClipCut, ClipLost, SourceScanned
+from curate.split.events import ClipCut, ClipLost, SourceScanned
 from curate.split.stage import Split
 from curate.spool import Ahead, Spool
 from curate.tally import Tally

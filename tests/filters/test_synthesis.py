@@ -16,6 +16,7 @@ from filters.labels.questions import LABELS
 from filters.labels.synthesis import (
     bystanders,
     desktops,
+    holding,
     joins,
     lectures,
     overlays,
@@ -158,7 +159,7 @@ def _jolt(take: Take) -> float:
 
 def test_a_shaking_hand_jolts_and_a_calm_one_does_not(base: Base) -> None:
     still = Take([base.one.frames[0]] * FORM.frames, FORM.fps)
-    shaky, calm = quality.FAULTS["shake"](still, _rng(16), 1.0), quality.handheld(still, _rng(16))
+    shaky, calm = quality.FAULTS["shake"](still, _rng(16), 1.0), holding.handheld(still, _rng(16))
     assert _jolt(shaky) > 5 * _jolt(calm)
 
 

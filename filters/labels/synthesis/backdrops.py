@@ -12,8 +12,8 @@ from curate.footage.faces import room
 from curate.footage.light import LIGHTS
 from curate.footage.textures import Image, fractal, plaster, to_image
 from filters.labels.synthesis.base import Base, Format, photo
+from filters.labels.synthesis.holding import wobble
 from filters.labels.synthesis.lettering import any_face, phrase, put
-from filters.labels.synthesis.quality import wobble
 from filters.labels.synthesis.takes import Random, floats, muted, tones
 
 __all__ = ["Backdrop", "backdrop", "hold", "microphone", "slide", "still_backdrop"]

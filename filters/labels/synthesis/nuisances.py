@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from curate.footage.canvas import Size
 from curate.footage.textures import Floats, Image
-from filters.labels.synthesis.quality import wobble
+from filters.labels.synthesis.holding import wobble
 from filters.labels.synthesis.recordings import Change, Recording
 from filters.labels.synthesis.takes import Random, Take, floats
 

@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 
 from curate.footage.textures import Image
+from filters.labels.synthesis.holding import handheld, swung, wobble
 from filters.labels.synthesis.takes import Made, Random, Take, answers, mapped, merged
 
-__all__ = ["FAULTS", "degraded", "grain", "handheld", "shallow_focus", "tracking", "wobble"]
+__all__ = ["FAULTS", "degraded", "grain", "shallow_focus"]
 
 Fault: TypeAlias = Callable[[Take, Random, float], Take]
 
@@ -42,52 +43,11 @@ def defocus(take: Take, rng: Random, strength: float) -> Take:
     return mapped(take, change)
 
 
-def wobble(rng: Random, frames: int, fps: float, low_hz: float, high_hz: float) -> np.ndarray:
-    """Return a random way (frames, 3) of x, y and turn, of unit size, with power between two frequencies."""
-    t = np.arange(frames) / fps
-    total = np.zeros((frames, 3))
-    for hz in np.geomspace(low_hz, high_hz, 7):
-        total += np.sin(2 * np.pi * hz * t[:, None] + rng.uniform(0, 6.3, 3)) * rng.normal(0, 1, 3) / hz**0.6
-    made: np.ndarray = total / max(float(np.abs(total[:, :2]).max()), 1e-6)
-    return made
-
-
-def _swung(take: Take, way: np.ndarray, swing: float, turn: float, smear: float) -> Take:
-    """Return the take as a hand holds it: `swing` in frame heights, `turn` in radians."""
-    width, height = take.size
-    spare = 1 + 2.2 * swing + 0.8 * turn
-
-    def change(frame: Image, index: int, _time_s: float) -> Image:
-        x, y, angle = way[index] * (swing * height, swing * height, turn)
-        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), math.degrees(angle), spare)
-        matrix[:, 2] += (x, y)
-        made: Image = cv2.warpAffine(frame, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
-        step = (way[index] - way[max(0, index - 1)])[:2] * swing * height * smear
-        length = float(np.hypot(step[0], step[1]))
-        if length >= 2.5:
-            made = _streak(made, step, length)
-        return made
-
-    return mapped(take, change)
-
-
-def _streak(image: Image, step: np.ndarray, length: float) -> Image:
-    """Return the image blurred along `step` (px)."""
-    side = min(61, int(length)) | 1
-    kernel = np.zeros((side, side), np.float32)
-    half = side // 2
-    dx, dy = step / length * half
-    ends = (round(half - dx), round(half - dy)), (round(half + dx), round(half + dy))
-    cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_AA)
-    made: Image = cv2.filter2D(image, -1, kernel / kernel.sum())
-    return made
-
-
 def shake(take: Take, rng: Random, strength: float) -> Take:
     """A hand that trembles or jolts, with the blur of it."""
     fps = float(take.fps)
     way = wobble(rng, len(take.frames), fps, 0.7, min(rng.uniform(3.5, 7), fps / 3))
-    return _swung(
+    return swung(
         take,
         way,
         rng.uniform(0.035, 0.075) * strength,
@@ -186,14 +146,14 @@ def amateur(take: Take, rng: Random, strength: float) -> Take:
     slow = wobble(rng, len(take.frames), fps, 0.15, 0.9)
     quick = wobble(rng, len(take.frames), fps, 1.2, min(5.0, fps / 3))
     way = slow + quick * rng.uniform(0.1, 0.3)
-    swung = _swung(take, way, rng.uniform(0.12, 0.2) * strength, rng.uniform(0.03, 0.08) * strength, 0.8)
+    held = swung(take, way, rng.uniform(0.12, 0.2) * strength, rng.uniform(0.03, 0.08) * strength, 0.8)
     pace, depth = rng.uniform(0.5, 2.0), rng.uniform(0.0, 0.3)
 
     def change(frame: Image, _index: int, time_s: float) -> Image:
         made: Image = cv2.convertScaleAbs(frame, alpha=1 + depth * math.sin(pace * time_s))
         return made
 
-    return mapped(swung, change)
+    return mapped(held, change)
 
 
 def cheap(take: Take, rng: Random, strength: float) -> Take:
@@ -222,10 +182,10 @@ def smear(take: Take, rng: Random, strength: float) -> Take:
     """A shutter open for too long while the camera moves: frames run into each other and along."""
     way = wobble(rng, len(take.frames), float(take.fps), 0.3, 1.5)
     count = int(3 * strength)
-    swung = _swung(take, way, 0.1 * strength, 0.03, 2.2)
+    held = swung(take, way, 0.1 * strength, 0.03, 2.2)
     made: list[Image] = []
-    for index in range(len(swung.frames)):
-        some = np.stack(swung.frames[max(0, index - count) : index + 1])
+    for index in range(len(held.frames)):
+        some = np.stack(held.frames[max(0, index - count) : index + 1])
         made.append((some.sum(axis=0, dtype=np.uint16) // len(some)).astype(np.uint8))
     return take.of(made)
 
@@ -330,15 +290,3 @@ def shallow_focus(take: Take, rng: Random) -> Take:
 def grain(take: Take, rng: Random) -> Take:
     """Film grain that is seen, and belongs."""
     return sensor_noise_of(take, rng, rng.uniform(3, 5.5))
-
-
-def tracking(take: Take, rng: Random) -> Take:
-    """A camera that follows something fast: wide smooth swings, the blur of them, no tremble."""
-    way = wobble(rng, len(take.frames), float(take.fps), 0.08, 0.4)
-    return _swung(take, way, rng.uniform(0.1, 0.28), rng.uniform(0.0, 0.03), rng.uniform(0.2, 0.6))
-
-
-def handheld(take: Take, rng: Random) -> Take:
-    """A calm hand: slow sway of a percent or two."""
-    way = wobble(rng, len(take.frames), float(take.fps), 0.15, 1.2)
-    return _swung(take, way, rng.uniform(0.006, 0.02), rng.uniform(0.002, 0.01), 0.0)

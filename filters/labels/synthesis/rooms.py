@@ -11,9 +11,9 @@ from curate.footage.canvas import Sprite, View, fill, place
 from curate.footage.textures import Image, plaster, to_image, wood
 from filters.labels.synthesis.base import Base
 from filters.labels.synthesis.desktops import application
+from filters.labels.synthesis.holding import wobble
 from filters.labels.synthesis.lettering import bright
 from filters.labels.synthesis.phones import phone_screen
-from filters.labels.synthesis.quality import wobble
 from filters.labels.synthesis.takes import Made, Random, answers, drawn, floats, mapped, muted, px
 
 __all__ = ["cartoon", "monitor", "phone_in_hand"]

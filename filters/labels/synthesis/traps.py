@@ -12,8 +12,9 @@ from curate.footage.canvas import Sprite, View, draw, place
 from curate.footage.faults import Flicker, Lamp
 from curate.footage.textures import Image, fractal
 from filters.labels.synthesis.base import Base, Format, live
+from filters.labels.synthesis.holding import handheld, tracking
 from filters.labels.synthesis.people import Pose, draw_person, person
-from filters.labels.synthesis.quality import grain, handheld, shallow_focus, tracking
+from filters.labels.synthesis.quality import grain, shallow_focus
 from filters.labels.synthesis.takes import Made, Random, answers, mapped, px
 
 __all__ = [

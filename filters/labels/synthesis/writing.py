@@ -11,8 +11,8 @@ from curate.footage.canvas import Sprite, View, fill, place
 from curate.footage.textures import Color, Image, fractal, paper, to_image
 from filters.labels.synthesis.backdrops import slide
 from filters.labels.synthesis.base import Base
+from filters.labels.synthesis.holding import wobble
 from filters.labels.synthesis.lettering import any_face, bright, card, paste, phrase, put, sentences
-from filters.labels.synthesis.quality import wobble
 from filters.labels.synthesis.takes import Made, Random, answers, color_of, ease, floats, mapped
 
 __all__ = [

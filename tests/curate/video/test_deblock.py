@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from rendered import COPIED, TRANSCODED, Recipe, digest, render, truth
 
-from curate.split.scan import ClipCut, scan_source
+from curate.split.events import ClipCut
+from curate.split.scan import scan_source
 from curate.split.stage import Eyes, Split, SplitOptions
 from curate.video import open_video
 from curate.video.decode import Deblock
