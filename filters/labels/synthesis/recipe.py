@@ -29,6 +29,7 @@ from filters.labels.synthesis import (
     writing,
 )
 from filters.labels.synthesis.base import Base, recorded
+from filters.labels.synthesis.noticed import doubted
 from filters.labels.synthesis.nuisances import carried
 from filters.labels.synthesis.takes import Made, Random, answers, merged
 
@@ -115,7 +116,7 @@ def faulty(base: Base, rng: Random) -> Made:
 def variants(base: Base, seed: Sequence[int]) -> Iterator[Made]:
     """Yield the files of a source one after another; the first is clean."""
     for number, wanted in enumerate(plan(np.random.default_rng([*seed, 0]))):
-        yield _variant(base, np.random.default_rng([*seed, 1 + number]), wanted)
+        yield doubted(_variant(base, np.random.default_rng([*seed, 1 + number]), wanted))
 
 
 class Wanted(NamedTuple):

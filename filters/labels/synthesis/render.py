@@ -30,7 +30,7 @@ from filters.labels.synthesis.takes import Made, Random
 
 __all__ = ["ANNOTATOR", "COLUMNS", "Progress", "render_labels", "render_source"]
 
-ANNOTATOR: Final = "synthesis-1"
+ANNOTATOR: Final = "synthesis-2"
 COLUMNS: Final = ("clip", "label", "answer", "annotator", "source", "kind")
 _PRESETS: Final = ("ultrafast", "superfast", "superfast", "veryfast")
 Progress: TypeAlias = Callable[[int, int], None]
