@@ -1,10 +1,9 @@
-"""`curate filters`: films to learn from, training, judging and measuring the classifiers of six labels."""
+"""`curate filters`: films to learn from, training and judging the classifiers of six labels."""
 
 from __future__ import annotations
 
 import typer
 
-from filters.commands.bench import bench
 from filters.commands.eval import evaluate_labels
 from filters.commands.synth import synth
 from filters.commands.train import train
@@ -22,4 +21,3 @@ def _group() -> None:
 app.command("synth")(synth)
 app.command("train")(train)
 app.command("eval")(evaluate_labels)
-app.command("bench")(bench)

@@ -1,4 +1,4 @@
-"""`curate filters bench`: what the label pass costs, against the split pass of the same run."""
+"""`curate bench filters`: what the label pass costs, against the split pass of the same run."""
 
 from __future__ import annotations
 

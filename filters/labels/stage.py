@@ -2,7 +2,7 @@
 
 A clip is judged by itself: neither its company nor the size of a batch changes what is said of it. On a CPU
 it runs on one thread. A probability takes yes and no for equally likely beforehand (filters/labels/
-calibration.py). Cost of the shipped `nano`: `curate filters bench RUN` measures it.
+calibration.py). Cost of the shipped `nano`: `curate bench filters RUN` measures it.
 """
 
 from __future__ import annotations

@@ -271,6 +271,9 @@ def test_the_pass_writes_the_table_labels(labelled: Path, tmp_path: Path) -> Non
     assert cost.clips == 5
     assert cost.split_clips == 40
     assert cost.clip_ms > 0
+    told = curate("bench", "filters", tmp_path / "run", "--model", folder, "--clips", "2")
+    assert told.returncode == 0, told.stderr
+    assert read_checkpoint(folder).name in told.stdout
 
 
 def test_a_clip_without_samples_has_nulls_and_one_without_jpegs_fails(tmp_path: Path) -> None:
