@@ -227,6 +227,7 @@ def test_killed_at_random_moments_a_cluster_makes_the_same_bytes(
     kills = int(os.environ.get("CHAOS_KILLS", "3"))
     seed = int(os.environ.get("CHAOS_SEED", str(time.time_ns() % 10**6)))
     random.seed(seed)
+    # Real clips too where it is asked for more: they take minutes.
     given = ["--input", gold, *(("--input", REAL) if kills > 3 and REAL.exists() else ())]
     settings = ["--set", "split.min_s=1.2", "--set", "split.sample_every_s=0.4", "--set", "unit_sources=8"]
     common = [*given, *settings, "--max-failures", "50%"]

@@ -20,6 +20,7 @@ _LEVELS: Final = 6
 _SPOT: Final = 0.02
 """of the picture: what changes within it is a spot"""
 _LIVING: Final = 0.3
+"""of the time: where less of it has motion, somebody would call the film static"""
 
 
 def moving_share(take: Take) -> float:
