@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import cv2
 import numpy as np
 
-from curate.footage.textures import Image
+from curate.footage.textures import Floats, Image
 from filters.labels.synthesis.base import Base
-from filters.labels.synthesis.joins import LIVELY, dissolve, liveliness, zoomed
+from filters.labels.synthesis.joins import dissolve, zoomed
+from filters.labels.synthesis.noticed import TRAILS, trail_share
 from filters.labels.synthesis.takes import Made, Random, answers, floats, mapped
 
 __all__ = ["flashes", "glitch", "stylized"]
+
+_UNLIKE: Final = 35.0
+"""distance of a duotone's colours in the plane of CIELAB's a and b; less of it looks like a grade"""
 
 
 def flashes(base: Base, rng: Random) -> Made:
@@ -60,16 +66,16 @@ def glitch(base: Base, rng: Random) -> Made:
             frame[::3] = frame[::3] // 2
         return frame if own.random() > 0.1 else 255 - frame
 
-    return Made(mapped(base.one, change), "editing_glitch", answers(editing="yes", low_quality="unsure"))
+    said = answers(editing="yes", low_quality="unsure")
+    return Made(mapped(base.one, change), "editing_glitch", said, base.one)
 
 
 def stylized(base: Base, rng: Random) -> Made:
     """A filter over all of it: posters, neon edges, mirrors, duotones, old film."""
     kinds = ["poster", "neon", "mirror", "duotone", "old_film", "kaleidoscope", "trails"]
-    # What hardly moves leaves no trails.
-    kind = str(rng.choice(kinds if liveliness(base.one) >= LIVELY else kinds[:-1]))
+    kind = str(rng.choice(kinds if trail_share(base.one) >= TRAILS else kinds[:-1]))
     width, height = base.one.size
-    dark, bright = floats(rng.uniform(0, 90, 3)), floats(rng.uniform(140, 255, 3))
+    dark, bright = _two_tones(rng)
     seed = int(rng.integers(1 << 30))
     ghost = np.zeros((height, width, 3), np.float32)
 
@@ -115,4 +121,13 @@ def stylized(base: Base, rng: Random) -> Made:
         aged: Image = cv2.convertScaleAbs(sepia, alpha=float(own.uniform(0.85, 1.1)))
         return aged
 
-    return Made(mapped(base.one, change), f"editing_{kind}", answers(editing="yes"))
+    return Made(mapped(base.one, change), f"editing_{kind}", answers(editing="yes"), base.one)
+
+
+def _two_tones(rng: Random) -> tuple[Floats, Floats]:
+    """Return a dark and a bright colour, RGB (3,) of 0 to 255, so unlike in hue that no camera sees so."""
+    while True:
+        dark, bright = floats(rng.uniform(0, 90, 3)), floats(rng.uniform(140, 255, 3))
+        lab = cv2.cvtColor(np.stack([dark, bright])[None] / 255, cv2.COLOR_RGB2LAB)[0]
+        if np.hypot(*(lab[1, 1:] - lab[0, 1:])) >= _UNLIKE:
+            return dark, bright

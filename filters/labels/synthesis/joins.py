@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,12 +12,15 @@ import numpy as np
 
 from curate.footage.textures import Floats, Image
 from filters.labels.synthesis.base import Base
+from filters.labels.synthesis.noticed import followed
 from filters.labels.synthesis.takes import Made, Random, Take, answers, ease, floats
 
 __all__ = ["LIVELY", "MIXES", "dissolve", "liveliness", "montage", "speed_ramp", "transition", "zoomed"]
 
 LIVELY: Final = 7.0
 """of `liveliness`: below it one does not notice in which direction and how fast time runs"""
+_UNLIKE: Final = 10.0
+"""8-bit steps between thumbnails: shots of a montage that are more alike than that might be one"""
 Mix = Callable[[Image, Image, float], Image]
 
 
@@ -172,7 +176,15 @@ def montage(base: Base, rng: Random) -> Made:
         source = (base.one, base.two)[number % 2].frames
         frame = source[(index + number * jump) % total]
         made.append(zoomed(frame, float(zooms[number])) if zooms[number] > 1.15 else frame)
-    return Made(base.one.of(made), "editing_montage", answers(editing="yes"))
+    shots = [made[n] for n in sorted({0, *cuts}) if n < total]
+    apart = max(float(cv2.absdiff(_thumb(a), _thumb(b)).mean()) for a, b in itertools.pairwise(shots))
+    said = answers(editing="yes" if apart >= _UNLIKE else "unsure")
+    return Made(base.one.of(made), "editing_montage", said)
+
+
+def _thumb(frame: Image) -> Image:
+    small: Image = cv2.resize(frame, (16, 9), interpolation=cv2.INTER_AREA)
+    return small
 
 
 def liveliness(take: Take) -> float:
@@ -183,9 +195,12 @@ def liveliness(take: Take) -> float:
 
 
 def speed_ramp(base: Base, rng: Random) -> Made:
-    """Time runs fast and slow, backwards, or to and fro; where little moves nobody sees it: a transition."""
+    """Time runs fast and slow, backwards, or to and fro.
+
+    Where little moves, or nothing that the eye can follow, nobody would see it: a transition.
+    """
     take = max(base.one, base.two, key=liveliness)
-    if liveliness(take) < LIVELY:
+    if liveliness(take) < LIVELY or not followed(take):
         return transition(base, rng)
     total = len(take.frames)
     s = np.linspace(0, 1, total)

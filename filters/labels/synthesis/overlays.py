@@ -106,7 +106,7 @@ def stickers(base: Base, rng: Random) -> Made:
             draw(frame, thing, place(thing, View(), (width, height), at=where, scale=scale, angle=angle))
         return frame
 
-    return Made(mapped(base.one, change), "editing_stickers", answers(editing="yes"))
+    return Made(mapped(base.one, change), "editing_stickers", answers(editing="yes"), base.one)
 
 
 def lower_third(base: Base, rng: Random) -> Made:
@@ -134,7 +134,9 @@ def lower_third(base: Base, rng: Random) -> Made:
             paste(frame, ticker, (width * 0.7 - 0.25 * width * time_s, 0.925 * height))
         return frame
 
-    return Made(mapped(base.one, change), "editing_lower_third", answers(editing="yes", text="unsure"))
+    return Made(
+        mapped(base.one, change), "editing_lower_third", answers(editing="yes", text="unsure"), base.one
+    )
 
 
 def captions(base: Base, rng: Random) -> Made:
@@ -160,7 +162,7 @@ def captions(base: Base, rng: Random) -> Made:
         draw(frame, thing, place(thing, View(), (width, height), at=(0, row - 0.5), scale=scale * fit))
         return frame
 
-    return Made(mapped(base.one, change), "editing_captions", answers(editing="yes", text="unsure"))
+    return Made(mapped(base.one, change), "editing_captions", answers(editing="yes", text="unsure"), base.one)
 
 
 def picture_in_picture(base: Base, rng: Random) -> Made:
@@ -193,7 +195,7 @@ def picture_in_picture(base: Base, rng: Random) -> Made:
         paste(frame, over, (x + (1 - come) * (width - x if right else -(x + w)), y))
         return frame
 
-    return Made(mapped(base.one, change), "editing_picture_in_picture", answers(editing="yes"))
+    return Made(mapped(base.one, change), "editing_picture_in_picture", answers(editing="yes"), base.one)
 
 
 def split_screen(base: Base, rng: Random) -> Made:
@@ -268,4 +270,4 @@ def blurred_border(base: Base, rng: Random) -> Made:
         return frame
 
     crop = rng.random() < 0.7
-    return Made(mapped(base.one, change), "editing_border", answers(editing="yes"))
+    return Made(mapped(base.one, change), "editing_border", answers(editing="yes"), base.one)

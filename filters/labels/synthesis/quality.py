@@ -6,6 +6,7 @@ bad is not made at all.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
@@ -227,6 +228,10 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "broken": broken,
 }
 _WEIGHTS: Final = np.array([3, 4, 2.5, 2.5, 3, 1.5, 1, 4, 4, 2, 0.7])
+_BLURS: Final = frozenset({"defocus", "upscaled", "smear"})
+"""faults in which words laid over a film cannot be read, and might belong to it"""
+_SWINGS: Final = frozenset({"shake", "amateur", "smear"})
+"""faults whose motion hides how fast and which way time runs"""
 _HIDES: Final = {
     "dark": ("lecture", "text", "screenshot"),
     "defocus": ("text",),
@@ -244,14 +249,19 @@ def degraded(made: Made, rng: Random, *, steady: bool = False) -> Made:
     weights = _WEIGHTS * [0.0 if steady and name in _STILL_FAULTS else 1.0 for name in names]
     count = 1 if rng.random() < 0.65 else 2
     chosen = [str(name) for name in rng.choice(names, count, replace=False, p=weights / weights.sum())]
-    take = made.take
+    take, plain, same = made.take, made.plain, copy.deepcopy(rng)
     for name in chosen:
         take = FAULTS[name](take, rng, rng.uniform(1.0, 1.8))
+        plain = FAULTS[name](plain, same, same.uniform(1.0, 1.8)) if plain else None
     seen = chosen != ["blocks"] or _changed(made.take, take) >= _NOTICED
     said = dict(merged(made.answers, answers(low_quality="yes" if seen else "unsure")))
     hidden = {label for name in chosen for label in _HIDES.get(name, ())}
+    if ("editing_captions" in made.kind and _BLURS & {*chosen}) or (
+        made.kind.startswith("editing_speed") and _SWINGS & {*chosen}
+    ):
+        hidden.add("editing")
     said |= {label: "unsure" for label in hidden if said.get(label) == "yes"}
-    return Made(take, f"{made.kind}+{'+'.join(chosen)}", said)
+    return Made(take, f"{made.kind}+{'+'.join(chosen)}", said, plain)
 
 
 def _changed(before: Take, after: Take) -> float:

@@ -195,4 +195,6 @@ def _edited(made: Made, rng: Random) -> Made:
         overlays.blurred_border,
     )  # fmt: skip
     edited = some[int(rng.integers(len(some)))](base, rng)
-    return Made(edited.take, f"{made.kind}+{edited.kind}", merged(made.answers, edited.answers))
+    # What was edited before stays so, whether or not one sees the graphics.
+    plain = None if made.answers.get("editing") == "yes" else edited.plain
+    return Made(edited.take, f"{made.kind}+{edited.kind}", merged(made.answers, edited.answers), plain)

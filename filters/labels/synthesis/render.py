@@ -30,9 +30,9 @@ from filters.labels.synthesis.takes import Made, Random
 
 __all__ = ["ANNOTATOR", "COLUMNS", "Progress", "render_labels", "render_source"]
 
-ANNOTATOR: Final = "synthesis-2"
+ANNOTATOR: Final = "synthesis-3"
 COLUMNS: Final = ("clip", "label", "answer", "annotator", "source", "kind")
-_PRESETS: Final = ("ultrafast", "superfast", "superfast", "veryfast")
+_PRESETS: Final = ("ultrafast", "superfast", "superfast")
 Progress: TypeAlias = Callable[[int, int], None]
 """called with sources done and sources in all"""
 

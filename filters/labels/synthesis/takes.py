@@ -80,10 +80,12 @@ class Made:
     take: Take
     kind: str
     answers: Answers
+    plain: Take | None = None
+    """the same film without the edit, frame by frame, where it is an edit in the picture"""
 
     def with_take(self, take: Take) -> Made:
         """Return the same with other frames."""
-        return replace(self, take=take)
+        return replace(self, take=take, plain=None)
 
 
 def mapped(take: Take, change: Callable[[Image, int, float], Image]) -> Take:
