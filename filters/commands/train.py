@@ -16,7 +16,14 @@ from filters.commands.showing import Bars, table, wide_console
 from filters.labels.building import open_encoder, pick_device, require_torch
 from filters.labels.calibration import probabilities, temperature
 from filters.labels.card import model_card
-from filters.labels.checkpoint import Checkpoint, round_weights, write_checkpoint
+from filters.labels.checkpoint import (
+    SHIPPED,
+    Checkpoint,
+    load_model,
+    read_checkpoint,
+    round_weights,
+    write_checkpoint,
+)
 from filters.labels.clips import LabelRun
 from filters.labels.config import Recipe, recipe
 from filters.labels.data import LabelledClips, check_classes, predict, read_labelled
@@ -33,15 +40,24 @@ __all__ = ["run", "train"]
 
 
 def run(
-    labels: Path, clips: str, output: Path, chosen: Recipe, bars: Bars, settings: Sequence[str] = ()
+    labels: Path,
+    clips: str,
+    output: Path,
+    chosen: Recipe,
+    bars: Bars,
+    settings: Sequence[str] = (),
+    start: Checkpoint | None = None,
 ) -> Evaluation | None:
     """Train as `chosen` says and write the checkpoint; return its evaluation on the test split.
 
-    `settings` are quoted in the card. None on the processes of `torchrun` that do not write.
+    `start` is learned on from, `settings` are quoted in the card. None on the processes of `torchrun` that
+    do not write.
     """
     require_torch()
     if chosen.model.trees:
         check_lightgbm()
+    import torch
+
     device = pick_device(chosen.device)
     with Group() as group:
         encoder = open_encoder(chosen.model.encoder, device)
@@ -54,7 +70,9 @@ def run(
             labels, opened, chosen.model, encoder, output / "cache", bars.counting("features")
         )
         _check_splits(labels, data, chosen)
-        begin(output, chosen, data.labels_sha256, str(clips), writes=group.rank == 0)
+        before = load_model(start, torch.device("cpu")) if start else None
+        weights = start.weights_sha256 if start else None
+        begin(output, chosen, data.labels_sha256, str(clips), start=weights, writes=group.rank == 0)
         if group.rank == 0:
             group.wait()
         encoder.close()
@@ -67,10 +85,11 @@ def run(
             group,
             bars.stepping("train"),
             bars.epoch,
+            before,
         )
         if group.rank != 0:
             return None
-        plant(trained.network, data, chosen, device, bars.stepping("trees"))
+        plant(trained.network, data, chosen, device, before, bars.stepping("trees"))
         round_weights(trained.network)
         val = data.of("val", chosen.seed)
         odds = predict(trained.network, data, val, device)
@@ -79,14 +98,16 @@ def run(
             yes = data.yes_NL[val, number]
             known = ~np.isnan(yes)
             temperatures[label] = temperature(yes[known] == 1, odds[known, number])
+        grown = chosen.model.trees + (chosen.more_trees if before and before.forest else 0)
         checkpoint = write_checkpoint(
             output,
             trained.network,
-            chosen.model,
+            chosen.model.model_copy(update={"trees": grown}),
             temperatures=temperatures,
             feature_width=encoder.width,
             seed=chosen.seed,
             labels_sha256=data.labels_sha256,
+            start=start.name if start else None,
         )
         test = data.of("test", chosen.seed)
         found = evaluate(
@@ -150,6 +171,10 @@ def train(
     clips: Annotated[str, typer.Option(metavar="RUN", help="the run that cut and measured the clips")],
     output: Annotated[Path, typer.Option(metavar="DIR", help="where to; continues what was begun there")],
     size: Annotated[str, typer.Option(metavar="nano|base|full", help="what is trained")] = "nano",
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="nano|DIR", help="learn on from this checkpoint, of the size that it has"),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -161,12 +186,19 @@ def train(
 
     DIR then holds model.safetensors, config.json and README.md, for `labels: { model: DIR }` in a pipeline.
     One CPU or GPU; several GPUs by `torchrun --nproc-per-node N --no-python curate filters train …`. Run
-    again after an interruption, it goes on from the last epoch. Needs the extra `labels`; sizes `base` and
+    again after an interruption, it goes on from the last epoch. `--start nano` learns on from the shipped
+    checkpoint, which then is put right by what it has not seen. Needs the extra `labels`; sizes `base` and
     `full` the extra `labels-large` too.
     """
     console = wide_console()
+    require_torch()
+    before = read_checkpoint(SHIPPED if start == "nano" else Path(start)) if start else None
+    if before:
+        chosen = recipe(before.model.size, settings or (), before.model, before.seed)
+    else:
+        chosen = recipe(size, settings or ())
     with Bars(console) as bars:
-        found = run(labels, clips, output, recipe(size, settings or ()), bars, settings or ())
+        found = run(labels, clips, output, chosen, bars, settings or (), before)
     if found is not None:
         console.print(table(summary(found)))
         console.print(str(output / "README.md"))

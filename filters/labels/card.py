@@ -31,6 +31,7 @@ def model_card(
     rates = ", ".join(f"{label} {checkpoint.temperatures[n]:.2f}" for n, label in enumerate(LABELS))
     counted = ", ".join(f"{count} {split}" for split, count in clips.items())
     said = "".join(f" --set {setting}" for setting in settings)
+    how = f"--start {checkpoint.start}" if checkpoint.start else f"--size {recipe.model.size}"
     trees, shares = "", ""
     if trained.network.forest is not None:
         trees = f"; beside it {checkpoint.model.trees} boosted trees a label over the measurements"
@@ -50,7 +51,7 @@ look at `curate filters eval` over labelled clips of your own before a threshold
 
 ## Training
 
-    curate filters train LABELS.csv --clips RUN --size {recipe.model.size} --output DIR{said}
+    curate filters train LABELS.csv --clips RUN {how} --output DIR{said}
 
 - clips by split of sources (seed {recipe.seed}): {counted}
 - {len(trained.history)} epochs, {trained.history[-1].steps} updates of {recipe.batch} clips; the best was

@@ -52,6 +52,8 @@ class Checkpoint:
     """of the labels file that it was trained on"""
     digests: Mapping[str, str]
     """of the frozen parts"""
+    start: str | None = None
+    """name of the checkpoint that it learned on from"""
 
     @property
     def name(self) -> str:
@@ -88,6 +90,7 @@ def write_checkpoint(
     feature_width: int,
     seed: int,
     labels_sha256: str,
+    start: str | None = None,
 ) -> Checkpoint:
     """Write weights (`round_weights` comes before) and configuration; the configuration last, atomically."""
     from safetensors.torch import save
@@ -107,6 +110,7 @@ def write_checkpoint(
         "labels_sha256": labels_sha256,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "frozen_sha256": digests,
+        "start": start,
     }
     scratch = folder / f"{CONFIG}.part"
     scratch.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
@@ -137,6 +141,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             int(said["split_seed"]),
             said["labels_sha256"],
             said["frozen_sha256"],
+            said.get("start"),
         )
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise ConfigError(f"labels: {path}: not a checkpoint's ({type(exc).__name__}: {exc})") from exc

@@ -128,6 +128,9 @@ class Recipe(Options):
     cue: float = Field(0.1, ge=0, description="weight of a cue's loss; cues are the words of column `kind`")
     cue_clips: int = Field(8, ge=1, description="clips of the split `train` that have a cue, at least")
     reader_epochs: int = Field(16, ge=1, description="of what reads maps for the trees")
+    more_trees: int = Field(
+        0, ge=0, description="a label, beside those of the checkpoint that is learned on from; without one 0"
+    )
     smoothing: float = Field(0.02, ge=0, lt=0.5, description="of the answers")
     seed: int = Field(0, ge=0, description="of weights, order, variation and split")
     threads: int = Field(1, ge=1, exclude=True, description="of torch on a CPU")
@@ -161,11 +164,29 @@ _PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
 }  # fmt: skip
 
 
-def recipe(size: str, assignments: Sequence[str] = ()) -> Recipe:
+_ONWARD: Final[Mapping[str, Mapping[str, Any]]] = {
+    "nano": {"learning_rate": 3e-4, "epochs": 3, "signal_epochs": 0, "reader_epochs": 4, "more_trees": 150},
+    "base": {"learning_rate": 3e-5, "epochs": 3},
+    "full": {"learning_rate": 3e-5, "epochs": 3},
+}
+"""what differs where one learns on from a checkpoint: less is forgotten"""
+
+
+def recipe(
+    size: str, assignments: Sequence[str] = (), start: ModelConfig | None = None, seed: int = 0
+) -> Recipe:
     """Return the recipe of a size with each `a.b=c` applied (`model.encoder.model=local-dir:X`).
 
-    Raises ConfigError for an unknown size, key or value.
+    With `start`, that of learning on from a checkpoint of that model and seed, so that what it was tested on
+    is not learned from. Raises ConfigError for an unknown size, key or value, and for another model.
     """
     if size not in _PRESETS:
         raise ConfigError(f"--size {size}: expected one of {', '.join(SIZES)}")
-    return validate(Recipe, override(_PRESETS[size], assignments, lambda _, keys: keys), size)
+    if start is None:
+        return validate(Recipe, override(_PRESETS[size], assignments, lambda _, keys: keys), size)
+    model = start.model_dump(mode="json", exclude_none=True)
+    preset = {**_PRESETS[size], **_ONWARD[size], "model": model, "seed": seed}
+    made = validate(Recipe, override(preset, assignments, lambda _, keys: keys), size)
+    if made.model != start:
+        raise ConfigError("--set model.…: with --start the model stays as the checkpoint has it")
+    return made

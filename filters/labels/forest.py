@@ -9,6 +9,10 @@ without them; the weight of each label is chosen on the validation split.
 A number that is missing lies below all values. So that the trees do not lean on any one of them, they see
 each clip again with some numbers left out, and others the next time. Cost: 1 CPU ms a clip.
 
+Trees may go on from others that were grown on other clips: those stay, and what is added puts right what
+they say of clips that nobody has seen (boosting from a first guess: Friedman, "Greedy function approximation:
+a gradient boosting machine", 2001). Probes stay too, readers learn on.
+
 Shape letters: B, N clips, S signals, V sights, P pooled numbers of the tokens, X what trees read of a clip,
 L labels, T trees, N nodes of a tree.
 """
@@ -25,14 +29,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from filters.labels.calibration import balanced_weights, scale_and_offset
-from filters.labels.metrics import log_loss
+from filters.labels.calibration import scale_and_offset
+from filters.labels.mixing import told_better
 from filters.labels.probe import Probe, fit_probe, pooled, pooled_width, unseen
 from filters.labels.reader import Maps, Reader, fit_reader, fit_readers
 from filters.labels.trees import DEPTH, NODES, Trees, boost
 from filters.videollama import Glances
 
-__all__ = ["Examples", "SignalForest", "Size", "grow", "share_of_trees"]
+__all__ = ["Examples", "SignalForest", "Size", "grow"]
 
 _MISSING: Final = -1e30
 _FOLDS: Final = 3
@@ -70,11 +74,28 @@ class SignalForest(nn.Module):  # type: ignore[misc]
         self.register_buffer("child", torch.zeros(labels, trees, NODES, 2, dtype=torch.int8))
         self.register_buffer("number", torch.zeros(labels, trees, NODES))
 
+    @property
+    def trees(self) -> int:
+        """Return how many there are of each label."""
+        return len(self.get_buffer("feature")[0])
+
     def put(self, label: int, trees: Trees) -> None:
-        """Put a label's trees into their place."""
-        self.get_buffer("feature")[label] = torch.from_numpy(trees.feature_TN)
-        self.get_buffer("child")[label] = torch.from_numpy(trees.child_TN2)
-        self.get_buffer("number")[label] = torch.from_numpy(trees.number_TN)
+        """Put a label's trees into their place: the last ones."""
+        last = slice(self.trees - len(trees.feature_TN), None)
+        self.get_buffer("feature")[label, last] = torch.from_numpy(trees.feature_TN)
+        self.get_buffer("child")[label, last] = torch.from_numpy(trees.child_TN2)
+        self.get_buffer("number")[label, last] = torch.from_numpy(trees.number_TN)
+
+    def begin_with(self, before: SignalForest) -> None:
+        """Take the trees of another into the first places, so that these say what it says."""
+        first = slice(before.trees)
+        for name in ("feature", "child", "number"):
+            self.get_buffer(name)[:, first] = before.get_buffer(name)
+        itself = torch.arange(NODES, dtype=torch.int8)[:, None]
+        leaf_LTN = (before.get_buffer("child") == itself).all(3)
+        scaled_LTN = before.get_buffer("number") * before.get_buffer("scale")[:, None, None]
+        self.get_buffer("number")[:, first] = torch.where(leaf_LTN, scaled_LTN, before.get_buffer("number"))
+        self.get_buffer("offset").copy_(before.get_buffer("offset"))
 
     def joined(
         self, odds_BL: Tensor, signals_BS: Tensor, glances: Glances, tokens_BTKE: Tensor, present_BT: Tensor
@@ -146,9 +167,12 @@ def grow(
     reader_epochs: int,
     seed: int,
     threads: int = 1,
+    before: SignalForest | None = None,
     on_step: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> SignalForest:
     """Return trees for each label, grown on clips with an answer, both classes weighing the same.
+
+    With `before`, as many are added to its trees, which have seen none of these clips' sources.
 
     `drop_signal` is the share of the numbers left out when a clip is seen again. What probe and
     reader say of a clip here, they say without having seen its source (stacking: Wolpert, "Stacked
@@ -162,53 +186,39 @@ def grow(
     folds = [fold for fold in range(_FOLDS) if (fold_N == fold).any() and not (fold_N == fold).all()]
     read = _FOLDS * reader_epochs if size.reader else 0
     step = _Steps(on_step, read + yes_NL.shape[1] * (1 + len(folds)))
-    forest = SignalForest(yes_NL.shape[1], trees, size)
-    forest.probe = fit_probe(examples.pooled_NP, yes_NL)
-    probed_NL = unseen(examples.pooled_NP, yes_NL, fold_N)
+    first = before or SignalForest(yes_NL.shape[1], 0, size)
+    forest = SignalForest(yes_NL.shape[1], first.trees + trees, size)
+    if before:
+        forest.probe = before.probe
+        probed_NL = before.probe(examples.pooled_NP).numpy()
+    else:
+        forest.probe = fit_probe(examples.pooled_NP, yes_NL)
+        probed_NL = unseen(examples.pooled_NP, yes_NL, fold_N)
     told, reads = [examples.plain_NX, probed_NL], frozenset(range(yes_NL.shape[1]))
     if size.reader:
         learn = partial(fit_reader, width=size.reader, epochs=reader_epochs, seed=seed, on_epoch=step)
-        readers, read_NL = fit_readers(learn, examples.maps, yes_NL, examples.has_NQ, fold_N, _FOLDS)
+        starts = list(before.readers) if before else [None] * _FOLDS
+        readers, read_NL = fit_readers(learn, examples.maps, yes_NL, examples.has_NQ, fold_N, starts)
         forest.readers = nn.ModuleList(readers)
         told.append(read_NL)
-        reads = _better(yes_NL, told[-1], probed_NL)
+        reads = told_better(yes_NL, told[-1], probed_NL)
     told_NX = np.concatenate(told, axis=1)
-    plant = partial(_grow, reads=reads, drop_signal=drop_signal, seed=seed, threads=threads, step=step)
+    plant = partial(
+        _grow, first=first, reads=reads, drop_signal=drop_signal, seed=seed, threads=threads, step=step
+    )
     plant(forest, told_NX, yes_NL)
     unseen_NL = np.full(yes_NL.shape, np.nan)
     for fold in folds:
         out = fold_N == fold
-        others = SignalForest(yes_NL.shape[1], trees, size)
+        others = SignalForest(yes_NL.shape[1], forest.trees, size)
         plant(others, told_NX[~out], yes_NL[~out])
         unseen_NL[out] = others(torch.from_numpy(told_NX[out])).double().numpy()
     for label, (answers, odds) in enumerate(zip(yes_NL.T, unseen_NL.T, strict=True)):
         known = ~np.isnan(answers) & ~np.isnan(odds)
         scale, offset = scale_and_offset(answers[known] == 1, odds[known])
-        forest.get_buffer("scale")[label], forest.get_buffer("offset")[label] = scale, offset
+        forest.get_buffer("scale")[label] = scale
+        forest.get_buffer("offset")[label] = offset + scale * forest.get_buffer("offset")[label]
     return forest
-
-
-def _better(
-    yes_NL: npt.NDArray[np.float32], one_NL: npt.NDArray[np.float32], two_NL: npt.NDArray[np.float32]
-) -> frozenset[int]:
-    """Return the labels that `one_NL` tells better: by the log loss, each at its best scale and offset."""
-    return frozenset(
-        label
-        for label, (answers, one, two) in enumerate(zip(yes_NL.T, one_NL.T, two_NL.T, strict=True))
-        if _loss(answers, one) < _loss(answers, two)
-    )
-
-
-def _loss(answers_N: npt.NDArray[np.float32], odds_N: npt.NDArray[np.float32]) -> float:
-    known = ~np.isnan(answers_N)
-    yes, odds = answers_N[known] == 1, odds_N[known].astype(np.float64)
-    scale, offset = scale_and_offset(yes, odds)
-    return _balanced_loss(yes, scale * odds + offset)
-
-
-def _balanced_loss(yes_N: npt.NDArray[np.bool_], odds_N: npt.NDArray[np.float64]) -> float:
-    found = log_loss(yes_N, odds_N, balanced_weights(yes_N))
-    return np.inf if found is None else found
 
 
 class _Steps:
@@ -227,20 +237,22 @@ def _grow(
     told_NX: npt.NDArray[np.float32],
     yes_NL: npt.NDArray[np.float32],
     *,
+    first: SignalForest,
     reads: frozenset[int],
     drop_signal: float,
     seed: int,
     threads: int,
     step: Callable[[], None],
 ) -> None:
-    """Put trees into a forest as they grow; those of a label that has one class only say nothing.
+    """Put trees into a forest behind `first` as they grow; those of a label of one class only say nothing.
 
     What the reader says comes last in `told_NX`; trees of labels that are not in `reads` do not see it.
     """
     rng = np.random.default_rng([seed, 4])
     copies = [np.where(rng.random(told_NX.shape) < drop_signal, np.nan, told_NX) for _ in range(_COPIES)]
     all_MX = np.nan_to_num(np.concatenate([told_NX, *copies]), nan=_MISSING).astype(np.float32)
-    trees = forest.get_buffer("feature").shape[1]
+    forest.begin_with(first)
+    guess_ML = first(torch.from_numpy(all_MX)).double().numpy()
     for label, answers in enumerate(np.concatenate([yes_NL] * (1 + _COPIES)).T):
         known = ~np.isnan(answers)
         yes = answers[known] == 1
@@ -249,22 +261,6 @@ def _grow(
             continue
         weight = np.where(yes, 0.5 / yes.mean(), 0.5 / (1 - yes.mean()))
         seen_MX = all_MX[known, : all_MX.shape[1] - (0 if label in reads else yes_NL.shape[1])]
-        forest.put(label, boost(seen_MX, yes, weight, trees=trees, seed=seed, threads=threads))
-
-
-def share_of_trees(
-    yes_NL: npt.NDArray[np.float32], network_NL: npt.NDArray[np.float64], trees_NL: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float32]:
-    """Return for each label the weight of the trees' log-odds, in twentieths, at which the mean is best.
-
-    By the log loss, both classes weighing the same; all of them where a label has not both.
-    """
-    shares = np.ones(yes_NL.shape[1], np.float32)
-    for label, (answers, network, trees) in enumerate(zip(yes_NL.T, network_NL.T, trees_NL.T, strict=True)):
-        known = ~np.isnan(answers)
-        yes = answers[known] == 1
-        if yes.all() or not yes.any():
-            continue
-        mixed = [(20 - n) / 20 * network[known] + n / 20 * trees[known] for n in range(21)]
-        shares[label] = np.argmin([_balanced_loss(yes, odds) for odds in mixed]) / 20
-    return shares
+        guess = guess_ML[known, label] if first.trees else None
+        more = forest.trees - first.trees
+        forest.put(label, boost(seen_MX, yes, weight, guess, trees=more, seed=seed, threads=threads))

@@ -28,27 +28,33 @@ def plant(
     data: LabelledClips,
     recipe: Recipe,
     device: torch.device,
+    start: VideoLlama | None = None,
     on_step: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> None:
     """Grow the trees that judge beside the network on the split `train`, where the model has any.
 
-    Their share in what is said of a label is the best one on the split `val`.
+    With `start`, `recipe.more_trees` are added to its trees. Their share in what is said of a label is the
+    best one on the split `val`.
     """
     if not recipe.model.trees:
         return
     import torch
 
-    from filters.labels.forest import grow, share_of_trees
+    from filters.labels.forest import SignalForest, grow
+    from filters.labels.mixing import share_of_trees
 
+    before = start.forest if start else None
+    assert before is None or isinstance(before, SignalForest)
     learn, val = data.of("train", recipe.seed), data.of("val", recipe.seed)
     forest = grow(
         examples_of(data, learn, recipe.model.encoder.looks, recipe.cue_clips),
-        recipe.model.trees,
+        recipe.more_trees if before else recipe.model.trees,
         size_of(recipe.model, network.into_qformer.in_features),
         drop_signal=recipe.drop_signal,
         reader_epochs=recipe.reader_epochs,
         seed=recipe.seed,
         threads=recipe.threads,
+        before=before,
         on_step=on_step,
     ).to(device)
     alone = predict(network, data, val, device)

@@ -14,10 +14,11 @@ Shape letters: B, N clips, T frames, C channels, H, W places of a map, D width, 
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,8 @@ _MOST: Final = 6.0
 """standard deviations, beyond which a number is no farther from the mean"""
 _BATCH: Final = 32
 _RATE: Final = 2e-3
+_RATE_ON: Final = 5e-4
+"""of one that has learned from other clips"""
 _DECAY: Final = 0.05
 _RISE: Final = 100
 """updates until the learning rate is whole"""
@@ -126,21 +129,26 @@ def fit_reader(
     width: int,
     epochs: int,
     seed: int,
+    start: Reader | None = None,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> Reader:
     """Return a reader of the labels, learned from clips with an answer (1 or 0; others are not numbers).
 
     Both answers weigh the same. `has_NQ` says which cues a film has; they are learned beside the labels and
-    then forgotten.
+    then forgotten. With `start` it learns on from that one, at a lower rate.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, 5])
     labels, cues = yes_NL.shape[1], has_NQ.shape[1]
-    reader = Reader(maps.maps_NTCHW.shape[2], width, labels)
-    _standardize(reader, maps, rng)
+    if start:
+        reader = copy.deepcopy(start)
+    else:
+        reader = Reader(maps.maps_NTCHW.shape[2], width, labels)
+        _standardize(reader, maps, rng)
     say_cues = nn.Linear(2 * width, cues) if cues else None
     parameters = [*reader.parameters(), *(say_cues.parameters() if say_cues else ())]
-    optimizer = torch.optim.AdamW(parameters, lr=_RATE, weight_decay=_DECAY)
+    rate = _RATE_ON if start else _RATE
+    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=_DECAY)
     each = max(1, len(maps) // _BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, epochs * each))
     answers_NL, has = torch.from_numpy(yes_NL), torch.from_numpy(has_NQ)
@@ -167,24 +175,41 @@ def fit_reader(
     return reader
 
 
+class Fit(Protocol):
+    """`fit_reader` with its settings."""
+
+    def __call__(
+        self,
+        maps: Maps,
+        yes_NL: npt.NDArray[np.float32],
+        has_NQ: npt.NDArray[np.float32],
+        /,
+        *,
+        start: Reader | None,
+    ) -> Reader:
+        """Return a reader of some clips."""
+        ...
+
+
 def fit_readers(
-    fit: Callable[[Maps, npt.NDArray[np.float32], npt.NDArray[np.float32]], Reader],
+    fit: Fit,
     maps: Maps,
     yes_NL: npt.NDArray[np.float32],
     has_NQ: npt.NDArray[np.float32],
     fold_N: npt.NDArray[np.intp],
-    folds: int,
+    starts: Sequence[Reader | None],
 ) -> tuple[list[Reader], npt.NDArray[np.float32]]:
     """Return a reader for each fold, learned from the others, and (N, L) what it says of that fold.
 
-    `fit` is `fit_reader` with its settings. Where all clips are in one fold its reader learns from them all
-    the same, and zeros are what it says of them.
+    `fit` is `fit_reader` with its settings; there are as many folds as `starts`, what each learns on
+    from. Where all clips are in one fold its reader learns from them all the same, and zeros are what it says
+    of them.
     """
     readers, said = [], np.zeros(yes_NL.shape, np.float32)
-    for fold in range(folds):
+    for fold, start in enumerate(starts):
         out = fold_N == fold
         rest = ~out if not out.all() else out
-        readers.append(fit(maps.of(rest), yes_NL[rest], has_NQ[rest]))
+        readers.append(fit(maps.of(rest), yes_NL[rest], has_NQ[rest], start=start))
         if out.any() and not out.all():
             said[out] = read(readers[-1], maps.of(out))
     return readers, said

@@ -36,11 +36,11 @@ from filters.labels.building import build
 from filters.labels.calibration import balanced_weights
 from filters.labels.config import Recipe
 from filters.labels.data import Indices, LabelledClips, cues_of, predict
+from filters.labels.measured import measure
 from filters.labels.metrics import log_loss
 from filters.labels.processes import Group
 from filters.labels.progress import Average, Epoch, Progress, resumed, save
 from filters.labels.questions import LABELS
-from filters.spread import spread
 from shards.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,13 +48,9 @@ if TYPE_CHECKING:
 
     from filters.videollama import VideoLlama
 
-__all__ = ["Trained", "begin", "quantile_edges", "train"]
+__all__ = ["Trained", "begin", "train"]
 
 _WEIGHT_MOST: Final = 20.0
-_MEASURED: Final = 256
-"""clips"""
-_SOME: Final = 1e-3
-"""spread of a number over all frames, below which it says nothing"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +63,23 @@ class Trained:
     """number of the best epoch, from 0"""
 
 
-def begin(output: Path, recipe: Recipe, labels_sha256: str, run: str, *, writes: bool) -> None:
-    """Note what `output` is of, or check that what is there is of the same; ConfigError where not."""
-    said = {"recipe": recipe.model_dump(mode="json"), "labels_sha256": labels_sha256, "run": run}
+def begin(
+    output: Path, recipe: Recipe, labels_sha256: str, run: str, *, start: str | None, writes: bool
+) -> None:
+    """Note what `output` is of, or check that what is there is of the same; ConfigError where not.
+
+    `start` is the digest of the weights that are learned on from.
+    """
+    said = {
+        "recipe": recipe.model_dump(mode="json"),
+        "labels_sha256": labels_sha256,
+        "run": run,
+        "start": start,
+    }
     path = output / "begun.json"
     if path.exists():
         if json.loads(path.read_text(encoding="utf-8")) != said:
-            raise ConfigError(f"{output}: begun with another recipe, other labels or another run")
+            raise ConfigError(f"{output}: begun with another recipe, start, run or other labels")
     elif writes:
         output.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
@@ -88,8 +94,12 @@ def train(
     group: Group,
     on_step: Callable[[int, int], None] = lambda _done, _of: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
+    start: VideoLlama | None = None,
 ) -> Trained:
-    """Train on the clips of the split `train`, judged on `val`; goes on from `state` where it is there."""
+    """Train on the clips of the split `train`, judged on `val`; goes on from `state` where it is there.
+
+    With `start` it learns on from the weights of that network, whose scales of tokens and signals stay.
+    """
     import torch
 
     if device.type == "cpu":
@@ -99,10 +109,10 @@ def train(
     learn, judge = data.of("train", recipe.seed), data.of("val", recipe.seed)
     cues, cues_NC = cues_of([data.kinds[int(n)] for n in learn], recipe.cue_clips)
     network = build(recipe.model, feature_width, half, cues=len(cues))
-    if network.signal_tokens is not None:
-        edges = quantile_edges(data.signals_NS[learn], recipe.model.signal_bins)
-        network.signal_tokens.get_buffer("edges").copy_(torch.from_numpy(edges))
-    _standardize(network, data, learn)
+    if start is not None:
+        network.load_state_dict(start.state_dict(), strict=False)
+    else:
+        measure(network, data, learn, recipe.model.signal_bins)
     network.to(device)
     optimizer = _optimizer(network, recipe)
     average = Average(network, recipe.average)
@@ -239,27 +249,6 @@ class _Loop:
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         self._optimizer.step()
         return float(answered.detach())
-
-
-def _standardize(network: VideoLlama, data: LabelledClips, learn: Indices) -> None:
-    """Note mean and spread of each number of a frame's tokens, over some of the clips learned from."""
-    import torch
-
-    frames = np.concatenate([data.cache.load(data.rows[n]).tokens for n in spread(learn.tolist(), _MEASURED)])
-    told_NKE = torch.from_numpy(frames).double()
-    spread_KE = told_NKE.std(0, unbiased=False)
-    network.get_buffer("token_mean").copy_(told_NKE.mean(0))
-    network.get_buffer("token_scale").copy_(torch.where(spread_KE > _SOME, 1 / spread_KE, 0.0))
-
-
-def quantile_edges(signals_NS: npt.NDArray[np.float32], bins: int) -> npt.NDArray[np.float32]:
-    """Return the quantiles of each signal (S, bins + 1) over the clips that have it; zeros where none has."""
-    edges = np.zeros((signals_NS.shape[1], bins + 1), np.float32)
-    for number, values in enumerate(signals_NS.T):
-        known = values[~np.isnan(values)]
-        if len(known):
-            edges[number] = np.quantile(known.astype(np.float64), np.linspace(0, 1, bins + 1))
-    return edges
 
 
 def _positive_weights(yes_NL: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -64,15 +64,17 @@ def boost(
     x_MX: npt.NDArray[np.float32],
     yes_M: npt.NDArray[np.bool_],
     weight_M: npt.NDArray[np.float64],
+    guess_M: npt.NDArray[np.float64] | None = None,
     *,
     trees: int,
     seed: int,
     threads: int = 1,
 ) -> Trees:
-    """Return trees whose leaves add up to the log-odds of `yes_M`; numbers are finite."""
+    """Return trees whose leaves add up to the log-odds of `yes_M`, less `guess_M`; numbers are finite."""
     import lightgbm
 
-    data = lightgbm.Dataset(x_MX, yes_M.astype(np.float32), weight=weight_M, params={"verbose": -1})
+    wanted = yes_M.astype(np.float32)
+    data = lightgbm.Dataset(x_MX, wanted, weight=weight_M, init_score=guess_M, params={"verbose": -1})
     settings = {**_SETTINGS, "seed": seed, "num_threads": threads}
     grown = lightgbm.train(settings, data, num_boost_round=trees)
     made = Trees.silent(trees)

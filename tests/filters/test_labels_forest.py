@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch")
 
 from filters.labels.building import build  # noqa: E402
 from filters.labels.config import recipe  # noqa: E402
-from filters.labels.forest import Examples, SignalForest, Size, grow, share_of_trees  # noqa: E402
+from filters.labels.forest import Examples, SignalForest, Size, grow  # noqa: E402
+from filters.labels.mixing import share_of_trees  # noqa: E402
 from filters.labels.probe import pooled, pooled_width  # noqa: E402
 from filters.labels.questions import LABELS  # noqa: E402
 from filters.labels.reader import Maps  # noqa: E402

@@ -25,11 +25,11 @@ from filters.labels.checkpoint import load_model, read_checkpoint, round_weights
 from filters.labels.config import recipe
 from filters.labels.forest import Examples, grow
 from filters.labels.lite_encoder import MAPS
+from filters.labels.measured import quantile_edges
 from filters.labels.planting import size_of
 from filters.labels.probe import pooled_width
 from filters.labels.reader import Maps
 from filters.labels.stage import LabelOptions, Labels
-from filters.labels.training import quantile_edges
 from filters.videollama import ASIDE
 from shards.errors import ConfigError, InputError
 
