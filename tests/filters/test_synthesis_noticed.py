@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from curate.footage.camera import Camera
-from filters.labels.synthesis.base import Format, live
-from filters.labels.synthesis.noticed import doubted, moving_share
-from filters.labels.synthesis.quality import grain
+from filters.labels.synthesis import effects, joins, overlays, recipe
+from filters.labels.synthesis.base import Base, Format, live
+from filters.labels.synthesis.noticed import doubted, followed, moving_share, seen_s, trail_share
+from filters.labels.synthesis.quality import FAULTS, degraded, grain
 from filters.labels.synthesis.takes import Made, Take, answers
 
 FORM = Format((192, 108), Fraction(12), 36)
@@ -66,3 +67,109 @@ def test_a_film_that_stands_is_no_sure_no(walk: Take) -> None:
 def test_in_the_dark_nobody_sees_who_moves(walk: Take) -> None:
     black = walk.of([frame // 40 for frame in walk.frames])
     assert doubted(Made(black, "clean+dark", answers())).answers == {"static": "unsure"}
+
+
+# -- edits ------------------------------------------------------------------------------------------------
+
+
+def _scene(name: str, seed: int = 1) -> Take:
+    still = Camera("static", 0.0)
+    return live(np.random.default_rng(seed), FORM, scenes=(name,), camera=still, lights=("noon",))
+
+
+def test_what_goes_somewhere_is_followed_and_what_flickers_is_not(walk: Take) -> None:
+    assert followed(walk)
+    assert not followed(_scene("fire"))
+    assert not followed(walk.of([walk.frames[0]] * 36))
+    assert not followed(walk.of([walk.frames[0]]))
+
+
+def test_time_is_changed_only_where_one_would_see_it(walk: Take) -> None:
+    fire = _scene("fire")
+    assert joins.liveliness(fire) > 0
+    for seed in range(6):
+        kind = joins.speed_ramp(Base(fire, fire), np.random.default_rng(seed)).kind
+        assert not kind.startswith("editing_speed")
+    swift = walk.of(walk.frames[::3] * 3)
+    assert joins.liveliness(swift) > joins.LIVELY
+    assert joins.speed_ramp(Base(swift, swift), np.random.default_rng(0)).kind.startswith("editing_speed")
+
+
+def test_what_hardly_moves_leaves_no_trails(walk: Take) -> None:
+    still = walk.of([walk.frames[0]] * 36)
+    assert trail_share(still) == 0
+    assert trail_share(_spot(walk, 0.3)) > 0.05
+    kinds = {effects.stylized(Base(still, still), np.random.default_rng(seed)).kind for seed in range(30)}
+    assert len(kinds) == 6
+    assert "editing_trails" not in kinds
+
+
+def test_the_colours_of_a_duotone_are_no_grade(walk: Take) -> None:
+    """Dark and bright of it are far apart in hue, so no white balance makes them of one film."""
+    row = np.repeat(np.linspace(0, 255, 192).astype(np.uint8)[:, None], 3, axis=1)
+    ramp = walk.of([np.tile(row, (108, 1, 1))] * 2)
+    found = []
+    for seed in range(60):
+        made = effects.stylized(Base(ramp, ramp), np.random.default_rng(seed))
+        if made.kind == "editing_duotone":
+            ends = made.take.frames[0][:1, [0, -1]].astype(np.float32) / 255
+            dark, bright = cv2.cvtColor(ends, cv2.COLOR_RGB2LAB)[0]
+            found.append(float(np.hypot(*(bright[1:] - dark[1:]))))
+    assert len(found) > 3
+    assert min(found) > 34
+
+
+def test_shots_that_might_be_one_make_no_sure_montage(walk: Take) -> None:
+    still = walk.of([walk.frames[0]] * 36)
+    alike = joins.montage(Base(still, still), np.random.default_rng(1))
+    other = joins.montage(Base(still, _scene("reef")), np.random.default_rng(1))
+    assert other.answers["editing"] == "yes"
+    flat = walk.of([np.full_like(walk.frames[0], 90)] * 36)
+    assert joins.montage(Base(flat, flat), np.random.default_rng(1)).answers["editing"] == "unsure"
+    assert alike.kind == other.kind
+
+
+def test_stickers_are_seen_by_day_and_not_by_night(walk: Take) -> None:
+    base = Base(walk, walk)
+    made = overlays.stickers(base, np.random.default_rng(2))
+    assert made.plain is walk
+    assert seen_s(made.take, walk) > 1
+    assert doubted(made).answers["editing"] == "yes"
+    night = [walk.of([frame // 50 for frame in take.frames]) for take in (made.take, walk)]
+    hidden = Made(night[0], "editing_stickers+dark", made.answers, night[1])
+    assert seen_s(*night) == 0
+    assert doubted(hidden).answers["editing"] == "unsure"
+    assert doubted(Made(night[0], "phone", made.answers)).answers["editing"] == "yes"
+
+
+def test_faults_befall_the_film_without_the_edit_in_the_same_way(walk: Take) -> None:
+    made = Made(walk, "clean", answers(editing="yes"), walk)
+    seen = set()
+    for seed in range(40):
+        faulty = degraded(made, np.random.default_rng(seed))
+        assert faulty.plain is not None
+        assert all((a == b).all() for a, b in zip(faulty.take.frames, faulty.plain.frames, strict=True))
+        seen |= {*faulty.kind.split("+")[1:]}
+    assert seen == set(FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hides", "shows"),
+    [("editing_captions", "defocus", "noise"), ("editing_speed_ramp", "shake", "blocks")],
+)
+def test_faults_hide_what_they_hide(walk: Take, kind: str, hides: str, shows: str) -> None:
+    """Words that cannot be read; the pace of a film that is shaken."""
+    found = {}
+    for seed in range(60):
+        faulty = degraded(Made(walk, kind, answers(editing="yes")), np.random.default_rng(seed))
+        found[faulty.kind] = faulty.answers["editing"]
+    assert found[f"{kind}+{hides}"] == "unsure"
+    assert found[f"{kind}+{shows}"] == "yes"
+    assert all(said == "unsure" for name, said in found.items() if hides in name)
+
+
+def test_graphics_over_what_is_edited_already_change_no_answer(walk: Take) -> None:
+    bars = Made(walk, "screen_phone", answers(editing="yes", screenshot="yes"))
+    made = recipe._edited(bars, np.random.default_rng(3))
+    assert made.plain is None
+    assert recipe._edited(Made(walk, "screen_phone", answers()), np.random.default_rng(3)).plain is not None
