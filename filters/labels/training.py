@@ -98,9 +98,12 @@ def train(
 ) -> Trained:
     """Train on the clips of the split `train`, judged on `val`; goes on from `state` where it is there.
 
-    With `start` it learns on from the weights of that network, whose scales of tokens and signals stay.
+    With `start` it learns on from the weights of that network, whose scales of tokens and signals stay; what
+    training alone uses begins anew, since other clips have other cues.
     """
     import torch
+
+    from filters.videollama import ASIDE
 
     if device.type == "cpu":
         torch.set_num_threads(recipe.threads)
@@ -110,7 +113,8 @@ def train(
     cues, cues_NC = cues_of([data.kinds[int(n)] for n in learn], recipe.cue_clips)
     network = build(recipe.model, feature_width, half, cues=len(cues))
     if start is not None:
-        network.load_state_dict(start.state_dict(), strict=False)
+        kept = {name: value for name, value in start.state_dict().items() if not name.startswith(ASIDE)}
+        network.load_state_dict(kept, strict=False)
     else:
         measure(network, data, learn, recipe.model.signal_bins)
     network.to(device)

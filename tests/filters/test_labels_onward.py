@@ -112,6 +112,14 @@ def test_a_reader_that_learns_on_keeps_its_scales() -> None:
 # -- the command ------------------------------------------------------------------------------------------
 
 
+def with_kinds(labels: Path, path: Path) -> Path:
+    """Copy a labels file without cues to one that says which scene each clip shows."""
+    head, *lines = labels.read_text().splitlines()
+    told = (f"{line},{'page' if 'page' in line else 'street'}" for line in lines)
+    path.write_text("\n".join([f"{head},kind", *told]) + "\n")
+    return path
+
+
 @pytest.mark.slow
 def test_training_learns_on_from_a_checkpoint(labelled: Path, tmp_path: Path) -> None:
     labels, run, quiet = labelled / "labels.csv", str(labelled / "run"), Bars(Console(quiet=True))
@@ -119,7 +127,8 @@ def test_training_learns_on_from_a_checkpoint(labelled: Path, tmp_path: Path) ->
     first = read_checkpoint(tmp_path / "one")
     two = tmp_path / "two"
     result = curate(
-        *("filters", "train", labels, "--clips", run, "--start", tmp_path / "one", "--output", two),
+        *("filters", "train", with_kinds(labels, tmp_path / "kinds.csv"), "--clips", run),
+        *("--start", tmp_path / "one", "--output", two),
         *("--set", "epochs=1", "--set", "more_trees=7", "--set", "reader_epochs=1", "--set", "device=cpu"),
     )
     assert result.returncode == 0, result.stderr
