@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from curate.footage.camera import Camera
-from filters.labels.synthesis import effects, joins, overlays, recipe
+from filters.labels.synthesis import desktops, effects, joins, overlays, recipe
 from filters.labels.synthesis.base import Base, Format, live
-from filters.labels.synthesis.noticed import doubted, followed, moving_share, seen_s, trail_share
+from filters.labels.synthesis.noticed import doubted, followed, moving_share, seen_s
 from filters.labels.synthesis.quality import FAULTS, degraded, grain
 from filters.labels.synthesis.takes import Made, Take, answers
 
@@ -95,15 +95,6 @@ def test_time_is_changed_only_where_one_would_see_it(walk: Take) -> None:
     assert joins.speed_ramp(Base(swift, swift), np.random.default_rng(0)).kind.startswith("editing_speed")
 
 
-def test_what_hardly_moves_leaves_no_trails(walk: Take) -> None:
-    still = walk.of([walk.frames[0]] * 36)
-    assert trail_share(still) == 0
-    assert trail_share(_spot(walk, 0.3)) > 0.05
-    kinds = {effects.stylized(Base(still, still), np.random.default_rng(seed)).kind for seed in range(30)}
-    assert len(kinds) == 6
-    assert "editing_trails" not in kinds
-
-
 def test_the_colours_of_a_duotone_are_no_grade(walk: Take) -> None:
     """Dark and bright of it are far apart in hue, so no white balance makes them of one film."""
     row = np.repeat(np.linspace(0, 255, 192).astype(np.uint8)[:, None], 3, axis=1)
@@ -140,6 +131,37 @@ def test_stickers_are_seen_by_day_and_not_by_night(walk: Take) -> None:
     assert seen_s(*night) == 0
     assert doubted(hidden).answers["editing"] == "unsure"
     assert doubted(Made(night[0], "phone", made.answers)).answers["editing"] == "yes"
+
+
+def test_less_is_seen_in_the_dark_than_numbers_say(walk: Take) -> None:
+    """Eight levels of gray are seen in daylight; beside black a lit room's glare covers them."""
+    gray, black = (walk.of([np.full_like(walk.frames[0], level)] * 36) for level in (128, 0))
+    lighter, dim = (walk.of([take.frames[0] + 8] * 36) for take in (gray, black))
+    assert seen_s(lighter, gray) == pytest.approx(3)
+    assert seen_s(dim, black) == 0
+    assert seen_s(walk.of([black.frames[0] + 16] * 36), black) == pytest.approx(3)
+
+
+def test_a_torn_picture_may_have_been_torn_on_purpose(walk: Take) -> None:
+    said = {}
+    for seed in range(60):
+        made = degraded(Made(walk, "clean", answers()), np.random.default_rng(seed))
+        torn = "broken" in made.kind
+        said.setdefault(torn, set()).add(made.answers.get("editing", "no"))
+    assert said == {True: {"unsure"}, False: {"no"}}
+
+
+def test_a_desktop_that_is_zoomed_into_was_worked_on_perhaps() -> None:
+    """A recorder's own zoom looks like an editor's."""
+    base = Base(_scene("street"), _scene("reef"))
+    zoomed = {}
+    for seed in range(40):
+        made = desktops.application(base, np.random.default_rng(seed))
+        if made.answers["lecture"] == "no":
+            top = [frame[0] for frame in made.take.frames]
+            stays = float(np.mean([np.mean(row == top[0]) for row in top])) > 0.9
+            zoomed.setdefault(stays, set()).add(made.answers["editing"])
+    assert zoomed == {True: {"no"}, False: {"unsure"}}
 
 
 def test_faults_befall_the_film_without_the_edit_in_the_same_way(walk: Take) -> None:

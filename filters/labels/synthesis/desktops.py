@@ -158,6 +158,6 @@ def _recording(
             text="unsure" if wordy else "no",
             static="unsure",
             lecture="no" if webcam is None else "unsure",
-            editing="no" if webcam is None else "unsure",
+            editing="no" if webcam is None and not follow else "unsure",
         ),
     )

@@ -10,7 +10,6 @@ import numpy as np
 from curate.footage.textures import Floats, Image
 from filters.labels.synthesis.base import Base
 from filters.labels.synthesis.joins import dissolve, zoomed
-from filters.labels.synthesis.noticed import TRAILS, trail_share
 from filters.labels.synthesis.takes import Made, Random, answers, floats, mapped
 
 __all__ = ["flashes", "glitch", "stylized"]
@@ -72,12 +71,10 @@ def glitch(base: Base, rng: Random) -> Made:
 
 def stylized(base: Base, rng: Random) -> Made:
     """A filter over all of it: posters, neon edges, mirrors, duotones, old film."""
-    kinds = ["poster", "neon", "mirror", "duotone", "old_film", "kaleidoscope", "trails"]
-    kind = str(rng.choice(kinds if trail_share(base.one) >= TRAILS else kinds[:-1]))
+    kind = str(rng.choice(["poster", "neon", "mirror", "duotone", "old_film", "kaleidoscope"]))
     width, height = base.one.size
     dark, bright = _two_tones(rng)
     seed = int(rng.integers(1 << 30))
-    ghost = np.zeros((height, width, 3), np.float32)
 
     def change(frame: Image, index: int, _time_s: float) -> Image:
         gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
@@ -104,11 +101,6 @@ def stylized(base: Base, rng: Random) -> Made:
                 )
                 toned: Image = lut[gray]
                 return toned
-            case "trails":
-                nonlocal ghost
-                ghost = frame.astype(np.float32) if index == 0 else 0.82 * ghost + 0.18 * frame
-                trailed: Image = cv2.max(frame // 2 + 20, ghost.astype(np.uint8))
-                return trailed
         own = np.random.default_rng([seed, index])
         sepia = cv2.multiply(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB), (1.05, 0.92, 0.72, 0))
         sepia = np.roll(sepia, int(own.integers(-2, 3)), axis=0)

@@ -1,5 +1,8 @@
 """What the eye notices: motion, in which way it runs, what it leaves behind, and what an edit changes.
 
+A difference is one of lightness (CIE L*) as a screen in a lit room shows it, whose glass adds a hundredth of
+white to everything: of what is nearly black there is less to be seen than its numbers say.
+
 What nobody would notice makes no answer. Effects that need motion are put into films that have it. Nobody
 can be sure of a film in which next to nothing moves, or that can hardly be told from itself without the edit.
 """
@@ -15,12 +18,14 @@ import numpy as np
 from curate.footage.textures import Image
 from filters.labels.synthesis.takes import Made, Take
 
-__all__ = ["TRAILS", "doubted", "followed", "moving_share", "seen_s", "trail_share"]
+__all__ = ["doubted", "followed", "moving_share", "seen_s"]
 
 _STEP_S: Final = 1 / 3
 _HEIGHT: Final = 135
+_GLARE: Final = 0.01
+"""of white, on every pixel (a usual viewing flare)"""
 _LEVELS: Final = 6
-"""of 255; a smaller change of a blurred picture is not seen"""
+"""of 255; a smaller change of lightness of a blurred picture is not seen"""
 _SPOT: Final = 0.02
 """of the picture: what changes within it is a spot"""
 _LIVING: Final = 0.3
@@ -28,8 +33,6 @@ _LIVING: Final = 0.3
 _MARK: Final = 0.005
 """of the picture: an edit that changes less of it is not noticed"""
 _NOTICED_S: Final = 0.5
-TRAILS: Final = 0.05
-"""of `trail_share`: with less, nothing is seen to be left behind"""
 _PAIRS: Final = 8
 _APART_S: Final = 1 / 8
 _LEFT_OVER: Final = 0.75
@@ -72,12 +75,6 @@ def followed(take: Take) -> bool:
     return sum(left) < _LEFT_OVER * sum(changed) and float(np.mean(moves)) >= _MOVES
 
 
-def trail_share(take: Take, behind: int = 5) -> float:
-    """Return in which share of its picture a take differs, blurred, from what it was `behind` frames ago."""
-    small = [_blurred(frame, 90, 1.5) for frame in take.frames[::behind]]
-    return float(np.mean([(cv2.absdiff(a, b) > 20).mean() for a, b in itertools.pairwise(small)] or [0.0]))
-
-
 def seen_s(edited: Take, plain: Take) -> float:
     """Return for how many seconds an edited film differs, to the eye, from the same film without the edit."""
     pairs = list(zip(edited.frames, plain.frames, strict=True))[::2]
@@ -85,11 +82,23 @@ def seen_s(edited: Take, plain: Take) -> float:
     return 2 * sum(differ) / float(edited.fps)
 
 
-def _blurred(frame: Image, height: int = _HEIGHT, sigma: float = 1) -> Image:
+def _lightness() -> Image:
+    """Return the lightness that is seen of each level of gray, 0 to 255."""
+    gray = np.arange(256) / 255
+    linear = np.where(gray <= 0.04045, gray / 12.92, ((gray + 0.055) / 1.055) ** 2.4)
+    root = np.cbrt((linear + _GLARE) / (1 + _GLARE))
+    seen: Image = np.rint(255 * (1.16 * root - 0.16)).astype(np.uint8)
+    return seen
+
+
+_SEEN: Final = _lightness()
+
+
+def _blurred(frame: Image, height: int = _HEIGHT) -> Image:
     tall, wide = frame.shape[:2]
     size = (max(1, round(wide * height / tall)), height)
     small = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
-    made: Image = cv2.GaussianBlur(small, (0, 0), sigma)
+    made: Image = cv2.GaussianBlur(cv2.LUT(small, _SEEN), (0, 0), 1)
     return made
 
 

@@ -238,6 +238,8 @@ _HIDES: Final = {
     "upscaled": ("text",),
 }
 """cues that may no longer be seen"""
+_LOOKS_MADE: Final = frozenset({"broken"})
+"""faults that editors make on purpose, too: nobody can tell a torn picture from one that was torn"""
 _NOTICED: Final = 0.3
 _LEVELS: Final = 6
 _STILL_FAULTS: Final = frozenset({"amateur", "cheap", "shake", "smear"})
@@ -261,6 +263,8 @@ def degraded(made: Made, rng: Random, *, steady: bool = False) -> Made:
     ):
         hidden.add("editing")
     said |= {label: "unsure" for label in hidden if said.get(label) == "yes"}
+    if _LOOKS_MADE & {*chosen} and said.get("editing", "no") == "no":
+        said["editing"] = "unsure"
     return Made(take, f"{made.kind}+{'+'.join(chosen)}", said, plain)
 
 

@@ -30,7 +30,7 @@ from filters.labels.synthesis.takes import Made, Random
 
 __all__ = ["ANNOTATOR", "COLUMNS", "Progress", "render_labels", "render_source"]
 
-ANNOTATOR: Final = "synthesis-3"
+ANNOTATOR: Final = "synthesis-4"
 COLUMNS: Final = ("clip", "label", "answer", "annotator", "source", "kind")
 _PRESETS: Final = ("ultrafast", "superfast", "superfast")
 Progress: TypeAlias = Callable[[int, int], None]
