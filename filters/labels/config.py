@@ -165,7 +165,7 @@ _PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 
 _ONWARD: Final[Mapping[str, Mapping[str, Any]]] = {
-    "nano": {"learning_rate": 3e-4, "epochs": 3, "signal_epochs": 0, "reader_epochs": 4, "more_trees": 150},
+    "nano": {"learning_rate": 5e-4, "epochs": 5, "signal_epochs": 0, "more_trees": 150},
     "base": {"learning_rate": 3e-5, "epochs": 3},
     "full": {"learning_rate": 3e-5, "epochs": 3},
 }

@@ -11,7 +11,7 @@ each clip again with some numbers left out, and others the next time. Cost: 1 CP
 
 Trees may go on from others that were grown on other clips: those stay, and what is added puts right what
 they say of clips that nobody has seen (boosting from a first guess: Friedman, "Greedy function approximation:
-a gradient boosting machine", 2001). Probes stay too, readers learn on.
+a gradient boosting machine", 2001). Probes and readers stay, too: they learned from more films.
 
 Shape letters: B, N clips, S signals, V sights, P pooled numbers of the tokens, X what trees read of a clip,
 L labels, T trees, N nodes of a tree.
@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from filters.labels.calibration import scale_and_offset
 from filters.labels.mixing import told_better
 from filters.labels.probe import Probe, fit_probe, pooled, pooled_width, unseen
-from filters.labels.reader import Maps, Reader, fit_reader, fit_readers
+from filters.labels.reader import Fit, Maps, Reader, fit_reader, fit_readers, read
 from filters.labels.trees import DEPTH, NODES, Trees, boost
 from filters.videollama import Glances
 
@@ -184,24 +184,20 @@ def grow(
     """
     yes_NL, fold_N = examples.yes_NL, examples.fold_N
     folds = [fold for fold in range(_FOLDS) if (fold_N == fold).any() and not (fold_N == fold).all()]
-    read = _FOLDS * reader_epochs if size.reader else 0
-    step = _Steps(on_step, read + yes_NL.shape[1] * (1 + len(folds)))
+    learned = _FOLDS * reader_epochs if size.reader and not before else 0
+    step = _Steps(on_step, learned + yes_NL.shape[1] * (1 + len(folds)))
     first = before or SignalForest(yes_NL.shape[1], 0, size)
     forest = SignalForest(yes_NL.shape[1], first.trees + trees, size)
     if before:
-        forest.probe = before.probe
-        probed_NL = before.probe(examples.pooled_NP).numpy()
+        forest.probe, forest.readers = before.probe, before.readers
+        probed_NL, read_NL = _asked(before, examples)
     else:
-        forest.probe = fit_probe(examples.pooled_NP, yes_NL)
-        probed_NL = unseen(examples.pooled_NP, yes_NL, fold_N)
-    told, reads = [examples.plain_NX, probed_NL], frozenset(range(yes_NL.shape[1]))
-    if size.reader:
         learn = partial(fit_reader, width=size.reader, epochs=reader_epochs, seed=seed, on_epoch=step)
-        starts = list(before.readers) if before else [None] * _FOLDS
-        readers, read_NL = fit_readers(learn, examples.maps, yes_NL, examples.has_NQ, fold_N, starts)
-        forest.readers = nn.ModuleList(readers)
+        probed_NL, read_NL = _learned(forest, examples, learn)
+    told, reads = [examples.plain_NX, probed_NL], frozenset(range(yes_NL.shape[1]))
+    if read_NL is not None:
         told.append(read_NL)
-        reads = told_better(yes_NL, told[-1], probed_NL)
+        reads = told_better(yes_NL, read_NL, probed_NL)
     told_NX = np.concatenate(told, axis=1)
     plant = partial(
         _grow, first=first, reads=reads, drop_signal=drop_signal, seed=seed, threads=threads, step=step
@@ -219,6 +215,30 @@ def grow(
         forest.get_buffer("scale")[label] = scale
         forest.get_buffer("offset")[label] = offset + scale * forest.get_buffer("offset")[label]
     return forest
+
+
+_Said: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]
+"""of clips (N, L): by a probe, by readers where there are any"""
+
+
+def _asked(before: SignalForest, examples: Examples) -> _Said:
+    """Return what probe and readers say that learned from other clips."""
+    probed_NL = before.probe(examples.pooled_NP).numpy()
+    if not before.readers:
+        return probed_NL, None
+    return probed_NL, np.mean([read(reader, examples.maps) for reader in before.readers], axis=0)
+
+
+def _learned(forest: SignalForest, examples: Examples, learn: Fit) -> _Said:
+    """Teach a forest's probe and readers; return what those say of clips that have not seen their source."""
+    yes_NL, fold_N = examples.yes_NL, examples.fold_N
+    forest.probe = fit_probe(examples.pooled_NP, yes_NL)
+    probed_NL = unseen(examples.pooled_NP, yes_NL, fold_N)
+    if not forest.readers:
+        return probed_NL, None
+    readers, read_NL = fit_readers(learn, examples.maps, yes_NL, examples.has_NQ, fold_N, _FOLDS)
+    forest.readers = nn.ModuleList(readers)
+    return probed_NL, read_NL
 
 
 class _Steps:

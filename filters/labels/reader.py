@@ -14,11 +14,10 @@ Shape letters: B, N clips, T frames, C channels, H, W places of a map, D width, 
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,14 +27,12 @@ from torch.nn import functional
 
 from filters.labels.probe import answer_weights
 
-__all__ = ["Maps", "Reader", "fit_reader", "fit_readers", "read"]
+__all__ = ["Fit", "Maps", "Reader", "fit_reader", "fit_readers", "read"]
 
 _MOST: Final = 6.0
 """standard deviations, beyond which a number is no farther from the mean"""
 _BATCH: Final = 32
 _RATE: Final = 2e-3
-_RATE_ON: Final = 5e-4
-"""of one that has learned from other clips"""
 _DECAY: Final = 0.05
 _RISE: Final = 100
 """updates until the learning rate is whole"""
@@ -129,26 +126,21 @@ def fit_reader(
     width: int,
     epochs: int,
     seed: int,
-    start: Reader | None = None,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> Reader:
     """Return a reader of the labels, learned from clips with an answer (1 or 0; others are not numbers).
 
     Both answers weigh the same. `has_NQ` says which cues a film has; they are learned beside the labels and
-    then forgotten. With `start` it learns on from that one, at a lower rate.
+    then forgotten.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, 5])
     labels, cues = yes_NL.shape[1], has_NQ.shape[1]
-    if start:
-        reader = copy.deepcopy(start)
-    else:
-        reader = Reader(maps.maps_NTCHW.shape[2], width, labels)
-        _standardize(reader, maps, rng)
+    reader = Reader(maps.maps_NTCHW.shape[2], width, labels)
+    _standardize(reader, maps, rng)
     say_cues = nn.Linear(2 * width, cues) if cues else None
     parameters = [*reader.parameters(), *(say_cues.parameters() if say_cues else ())]
-    rate = _RATE_ON if start else _RATE
-    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=_DECAY)
+    optimizer = torch.optim.AdamW(parameters, lr=_RATE, weight_decay=_DECAY)
     each = max(1, len(maps) // _BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, epochs * each))
     answers_NL, has = torch.from_numpy(yes_NL), torch.from_numpy(has_NQ)
@@ -175,20 +167,8 @@ def fit_reader(
     return reader
 
 
-class Fit(Protocol):
-    """`fit_reader` with its settings."""
-
-    def __call__(
-        self,
-        maps: Maps,
-        yes_NL: npt.NDArray[np.float32],
-        has_NQ: npt.NDArray[np.float32],
-        /,
-        *,
-        start: Reader | None,
-    ) -> Reader:
-        """Return a reader of some clips."""
-        ...
+Fit: TypeAlias = Callable[[Maps, npt.NDArray[np.float32], npt.NDArray[np.float32]], Reader]
+"""`fit_reader` with its settings"""
 
 
 def fit_readers(
@@ -197,19 +177,18 @@ def fit_readers(
     yes_NL: npt.NDArray[np.float32],
     has_NQ: npt.NDArray[np.float32],
     fold_N: npt.NDArray[np.intp],
-    starts: Sequence[Reader | None],
+    folds: int,
 ) -> tuple[list[Reader], npt.NDArray[np.float32]]:
     """Return a reader for each fold, learned from the others, and (N, L) what it says of that fold.
 
-    `fit` is `fit_reader` with its settings; there are as many folds as `starts`, what each learns on
-    from. Where all clips are in one fold its reader learns from them all the same, and zeros are what it says
-    of them.
+    `fit` is `fit_reader` with its settings. Where all clips are in one fold its reader learns from them all
+    the same, and zeros are what it says of them.
     """
     readers, said = [], np.zeros(yes_NL.shape, np.float32)
-    for fold, start in enumerate(starts):
+    for fold in range(folds):
         out = fold_N == fold
         rest = ~out if not out.all() else out
-        readers.append(fit(maps.of(rest), yes_NL[rest], has_NQ[rest], start=start))
+        readers.append(fit(maps.of(rest), yes_NL[rest], has_NQ[rest]))
         if out.any() and not out.all():
             said[out] = read(readers[-1], maps.of(out))
     return readers, said

@@ -20,7 +20,7 @@ from filters.labels.checkpoint import load_model, read_checkpoint  # noqa: E402
 from filters.labels.config import recipe  # noqa: E402
 from filters.labels.forest import Examples, SignalForest, Size, grow  # noqa: E402
 from filters.labels.probe import pooled_width  # noqa: E402
-from filters.labels.reader import Maps, fit_reader, read  # noqa: E402
+from filters.labels.reader import Maps  # noqa: E402
 from shards.errors import ConfigError  # noqa: E402
 
 SIZE = Size(2, 0, 6, 2)
@@ -99,14 +99,12 @@ def test_a_label_of_one_class_keeps_its_trees(before: SignalForest) -> None:
     np.testing.assert_allclose(said(after, judge)[:, 0], said(before, judge)[:, 0], rtol=1e-4, atol=1e-4)
 
 
-def test_a_reader_that_learns_on_keeps_its_scales() -> None:
-    one, two = clips(7, 400, turned=False), clips(8, 60, turned=False)
-    fitted = fit_reader(one.maps, one.yes_NL, one.has_NQ, width=6, epochs=25, seed=0)
-    further = fit_reader(two.maps, two.yes_NL, two.has_NQ, width=6, epochs=1, seed=0, start=fitted)
-    assert torch.equal(further.get_buffer("mean"), fitted.get_buffer("mean"))
-    assert not (read(further, two.maps) == read(fitted, two.maps)).all()
-    judge = clips(9, 200, turned=False)
-    assert ((read(further, judge.maps)[:, 1] > 0) == (judge.yes_NL[:, 1] == 1)).mean() > 0.9
+def test_probe_and_readers_stay(before: SignalForest) -> None:
+    """A few hundred clips teach them less than they have forgotten by then."""
+    after = learned(clips(7, 60, turned=True), 5, before)
+    for name, value in before.state_dict().items():
+        if name.startswith(("probe.", "readers.")):
+            assert torch.equal(after.state_dict()[name], value), name
 
 
 # -- the command ------------------------------------------------------------------------------------------
@@ -129,7 +127,7 @@ def test_training_learns_on_from_a_checkpoint(labelled: Path, tmp_path: Path) ->
     result = curate(
         *("filters", "train", with_kinds(labels, tmp_path / "kinds.csv"), "--clips", run),
         *("--start", tmp_path / "one", "--output", two),
-        *("--set", "epochs=1", "--set", "more_trees=7", "--set", "reader_epochs=1", "--set", "device=cpu"),
+        *("--set", "epochs=1", "--set", "more_trees=7", "--set", "device=cpu"),
     )
     assert result.returncode == 0, result.stderr
     second = read_checkpoint(two)

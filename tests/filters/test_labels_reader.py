@@ -81,7 +81,7 @@ def test_what_it_has_not_seen_it_knows_less_of() -> None:
     none = np.zeros((60, 0), np.float32)
     fit = partial(fit_reader, width=24, epochs=400, seed=0)
     heart = (read(fit(maps, yes, none), maps) > 0) == (yes == 1)
-    readers, said = fit_readers(fit, maps, yes, none, fold, [None] * 3)
+    readers, said = fit_readers(fit, maps, yes, none, fold, 3)
     assert heart.mean() > 0.8
     assert ((said > 0) == (yes == 1)).mean() < 0.7
     np.testing.assert_array_equal(said[fold == 1], read(readers[1], maps.of(fold == 1)))
@@ -91,7 +91,7 @@ def test_clips_of_one_source_teach_every_reader() -> None:
     maps, yes = films(40, 8)
     none = np.zeros((40, 0), np.float32)
     fit = partial(fit_reader, width=8, epochs=2, seed=0)
-    readers, said = fit_readers(fit, maps, yes, none, np.zeros(40, np.intp), [None] * 3)
+    readers, said = fit_readers(fit, maps, yes, none, np.zeros(40, np.intp), 3)
     assert not said.any()
     assert len(readers) == 3
     assert all((read(one, maps) == read(readers[0], maps)).all() for one in readers)
