@@ -110,6 +110,19 @@ def test_the_colours_of_a_duotone_are_no_grade(walk: Take) -> None:
     assert min(found) > 34
 
 
+def test_a_duotone_uses_both_of_its_colours_however_dull_the_film(walk: Take) -> None:
+    mist = walk.of([110 + frame // 16 for frame in walk.frames])
+    apart = []
+    for seed in range(40):
+        made = effects.stylized(Base(mist, mist), np.random.default_rng(seed))
+        if made.kind == "editing_duotone":
+            lab = cv2.cvtColor(made.take.frames[0].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+            low, high = np.quantile(lab[..., 1:], (0.05, 0.95), axis=(0, 1))
+            apart.append(float(np.hypot(*(high - low))))
+    assert len(apart) > 3
+    assert min(apart) > 25
+
+
 def test_shots_that_might_be_one_make_no_sure_montage(walk: Take) -> None:
     still = walk.of([walk.frames[0]] * 36)
     alike = joins.montage(Base(still, still), np.random.default_rng(1))
@@ -177,7 +190,11 @@ def test_faults_befall_the_film_without_the_edit_in_the_same_way(walk: Take) -> 
 
 @pytest.mark.parametrize(
     ("kind", "hides", "shows"),
-    [("editing_captions", "defocus", "noise"), ("editing_speed_ramp", "shake", "blocks")],
+    [
+        ("editing_captions", "defocus", "noise"),
+        ("editing_speed_ramp", "shake", "blocks"),
+        ("editing_poster", "noise", "shake"),
+    ],
 )
 def test_faults_hide_what_they_hide(walk: Take, kind: str, hides: str, shows: str) -> None:
     """Words that cannot be read; the pace of a film that is shaken."""

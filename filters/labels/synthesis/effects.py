@@ -10,7 +10,7 @@ import numpy as np
 from curate.footage.textures import Floats, Image
 from filters.labels.synthesis.base import Base
 from filters.labels.synthesis.joins import dissolve, zoomed
-from filters.labels.synthesis.takes import Made, Random, answers, floats, mapped
+from filters.labels.synthesis.takes import Made, Random, Take, answers, floats, mapped
 
 __all__ = ["flashes", "glitch", "stylized"]
 
@@ -73,7 +73,7 @@ def stylized(base: Base, rng: Random) -> Made:
     """A filter over all of it: posters, neon edges, mirrors, duotones, old film."""
     kind = str(rng.choice(["poster", "neon", "mirror", "duotone", "old_film", "kaleidoscope"]))
     width, height = base.one.size
-    dark, bright = _two_tones(rng)
+    lut = _duotone(base.one, rng)
     seed = int(rng.integers(1 << 30))
 
     def change(frame: Image, index: int, _time_s: float) -> Image:
@@ -96,9 +96,6 @@ def stylized(base: Base, rng: Random) -> Made:
                 frame[height - height // 2 :] = frame[: height // 2][::-1]
                 return frame
             case "duotone":
-                lut = (dark + (bright - dark) * np.arange(256, dtype=np.float32)[:, None] / 255).astype(
-                    np.uint8
-                )
                 toned: Image = lut[gray]
                 return toned
         own = np.random.default_rng([seed, index])
@@ -114,6 +111,21 @@ def stylized(base: Base, rng: Random) -> Made:
         return aged
 
     return Made(mapped(base.one, change), f"editing_{kind}", answers(editing="yes"), base.one)
+
+
+def _duotone(take: Take, rng: Random) -> Image:
+    """Return (256, 3): from one colour to the other over the range of grays that a take has.
+
+    Without levelling, mist and sea would have but a tint, which could be the light's.
+    """
+    dark, bright = _two_tones(rng)
+    grays = [
+        cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in take.frames[:: max(1, len(take.frames) // 4)]
+    ]
+    low, high = np.quantile(np.stack(grays), (0.02, 0.98))
+    share = np.clip((np.arange(256)[:, None] - low) / max(1.0, high - low), 0, 1)
+    lut: Image = (dark + (bright - dark) * share).astype(np.uint8)
+    return lut
 
 
 def _two_tones(rng: Random) -> tuple[Floats, Floats]:

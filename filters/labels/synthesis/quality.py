@@ -228,10 +228,13 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "broken": broken,
 }
 _WEIGHTS: Final = np.array([3, 4, 2.5, 2.5, 3, 1.5, 1, 4, 4, 2, 0.7])
-_BLURS: Final = frozenset({"defocus", "upscaled", "smear"})
-"""faults in which words laid over a film cannot be read, and might belong to it"""
-_SWINGS: Final = frozenset({"shake", "amateur", "smear"})
-"""faults whose motion hides how fast and which way time runs"""
+_COVERS: Final = {
+    "editing_captions": frozenset({"defocus", "upscaled", "smear"}),
+    "editing_speed": frozenset({"shake", "amateur", "smear"}),
+    "editing_poster": frozenset({"noise", "blocks", "cheap"}),
+}
+"""faults under which an effect cannot be told: words that might belong to the film, how fast time runs, and
+patches that are flat anyhow or full of grain"""
 _HIDES: Final = {
     "dark": ("lecture", "text", "screenshot"),
     "defocus": ("text",),
@@ -258,9 +261,7 @@ def degraded(made: Made, rng: Random, *, steady: bool = False) -> Made:
     seen = chosen != ["blocks"] or _changed(made.take, take) >= _NOTICED
     said = dict(merged(made.answers, answers(low_quality="yes" if seen else "unsure")))
     hidden = {label for name in chosen for label in _HIDES.get(name, ())}
-    if ("editing_captions" in made.kind and _BLURS & {*chosen}) or (
-        made.kind.startswith("editing_speed") and _SWINGS & {*chosen}
-    ):
+    if any(effect in made.kind and faults & {*chosen} for effect, faults in _COVERS.items()):
         hidden.add("editing")
     said |= {label: "unsure" for label in hidden if said.get(label) == "yes"}
     if _LOOKS_MADE & {*chosen} and said.get("editing", "no") == "no":
