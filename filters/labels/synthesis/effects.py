@@ -14,8 +14,10 @@ from filters.labels.synthesis.takes import Made, Random, Take, answers, floats, 
 
 __all__ = ["flashes", "glitch", "stylized"]
 
-_UNLIKE: Final = 35.0
-"""distance of a duotone's colours in the plane of CIELAB's a and b; less of it looks like a grade"""
+_UNLIKE: Final = 60.0
+"""degrees of hue (CIELAB) between a duotone's colours; with less it is a tint, as light or a grade gives"""
+_COLOURED: Final = 15.0
+"""of their chroma"""
 
 
 def flashes(base: Base, rng: Random) -> Made:
@@ -132,6 +134,8 @@ def _two_tones(rng: Random) -> tuple[Floats, Floats]:
     """Return a dark and a bright colour, RGB (3,) of 0 to 255, so unlike in hue that no camera sees so."""
     while True:
         dark, bright = floats(rng.uniform(0, 90, 3)), floats(rng.uniform(140, 255, 3))
-        lab = cv2.cvtColor(np.stack([dark, bright])[None] / 255, cv2.COLOR_RGB2LAB)[0]
-        if np.hypot(*(lab[1, 1:] - lab[0, 1:])) >= _UNLIKE:
+        one, two = cv2.cvtColor(np.stack([dark, bright])[None] / 255, cv2.COLOR_RGB2LAB)[0, :, 1:]
+        if min(np.hypot(*one), np.hypot(*two)) < _COLOURED:
+            continue
+        if abs(np.angle(complex(*one) / complex(*two), deg=True)) >= _UNLIKE:
             return dark, bright
