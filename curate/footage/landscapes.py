@@ -114,13 +114,21 @@ def hills(size: Size, seed: int, light: Light) -> Scene:
     return render
 
 
-def _ripples(size: Size, horizon: float) -> tuple[Floats, Floats, Floats]:
-    """Return the perspective maps (x, y of a noise tile) and closeness (H, 1) of a water plane."""
+def _waterline(size: Size, view: View, horizon: float) -> int:
+    """Return the first row of the picture that shows water."""
+    return max(0, int(size[1] * (0.5 + (horizon - view.y) * view.zoom)))
+
+
+def _ripples(size: Size, view: View, horizon: float) -> tuple[Floats, Floats, Floats]:
+    """Return the perspective maps (x, y of a noise tile) and closeness of a water plane, from its first row.
+
+    They go with the horizon as the camera tilts and zooms.
+    """
     width, height = size
-    rows = np.arange(height, dtype=np.float32)[:, None] / height - 0.5
-    below = np.maximum(rows - horizon, 0.006)
+    rows = np.arange(_waterline(size, view, horizon), height, dtype=np.float32)[:, None] / height - 0.5
+    below = np.maximum(rows / view.zoom + view.y - horizon, 0.006)
     far = 0.1 / below
-    x = (np.arange(width, dtype=np.float32)[None, :] - width / 2) / height * far
+    x = (np.arange(width, dtype=np.float32)[None, :] - width / 2) / (height * view.zoom) * far
     map_y = np.broadcast_to(1000.0 * far, x.shape).astype(np.float32)
     return (620.0 * x).astype(np.float32), map_y, np.clip(below / 0.5, 0, 1).astype(np.float32)
 
@@ -130,7 +138,6 @@ def lake(size: Size, seed: int, light: Light) -> Scene:
     width, height = size
     ashore = hills(size, seed, light)
     horizon = 0.12
-    map_x, map_y, close = _ripples(size, horizon)
     noise = tile(512, seed + 9, cell=32, octaves=4) - 0.5
     columns = np.arange(width, dtype=np.float32)[None, :]
     rows = np.arange(height, dtype=np.float32)[:, None]
@@ -138,11 +145,11 @@ def lake(size: Size, seed: int, light: Light) -> Scene:
 
     def render(time_s: float, view: View) -> Image:
         frame = ashore(time_s, View(view.x, view.y, view.z, view.zoom, 0.0))
-        line = int(height * (0.5 + (horizon - view.y) * view.zoom))
+        line = _waterline(size, view, horizon)
         if line >= height - 2:
             return frame
         pan, under = view.x * 62.0, slice(line, height)
-        x, y, near = map_x[under], map_y[under], close[under]
+        x, y, near = _ripples(size, view, horizon)
         first = cv2.remap(noise, x + (pan + 14 * time_s), y - 40 * time_s, 1, borderMode=3)
         second = cv2.remap(noise, x * 1.7 + (pan - 25 * time_s), y * 1.3 - 21 * time_s, 1, borderMode=3)
         wave = (first + second) * np.minimum(1, 6 * near + 0.1)
@@ -162,32 +169,30 @@ def sea(size: Size, seed: int, light: Light) -> Scene:
     width, height = size
     above, cloud = sky(size, seed, light), sky_clouds(size, seed + 1, light)
     horizon = -0.12
-    map_x, map_y, close = _ripples(size, horizon)
     swell = tile(512, seed + 3, cell=64, octaves=5, gain=0.62)
     deep = rgb(light.key) * rgb((0.08, 0.25, 0.33))
     shallow = rgb(light.key) * rgb((0.24, 0.52, 0.56)) + 0.12 * rgb(light.horizon)
     sun = np.exp(-(((np.arange(width) / height - width / height / 2 - light.sun_at[0]) / 0.18) ** 2))
     sun = sun[None, :].astype(np.float32)
-    far = (1 - close) ** 6
 
     def render(time_s: float, view: View) -> Image:
         frame = fill(size, above, place(above, view, size, depth=30.0))
         draw(frame, cloud, place(cloud, view, size, at=(0.03 * time_s, -0.3), depth=14.0), wide=True)
-        line = int(height * (0.5 + (horizon - view.y) * view.zoom))
+        line = _waterline(size, view, horizon)
         if line >= height - 2:
             return frame
-        pan, under = view.x * 62.0, slice(line - height, None)
-        x, y, near = map_x[under], map_y[under], close[under]
+        pan = view.x * 62.0
+        x, y, near = _ripples(size, view, horizon)
+        mist = (1 - near) ** 6
         one = cv2.remap(swell, x * 0.6 + (pan + 10 * time_s), y * 1.1 - 75 * time_s, 1, borderMode=3)
         two = cv2.remap(swell, x * 1.7 + (pan - 30 * time_s), y * 2.4 - 110 * time_s, 1, borderMode=3)
         wave = cv2.addWeighted(one, 0.62, two, 0.38, 0)
         mix = np.clip((wave - 0.32) * 1.9, 0, 1)
         foam = np.clip((wave - 0.74) * 8, 0, 0.75) * (0.3 + 0.7 * near)
         sparkle = np.clip((wave - 0.5) * 7, 0, 1) * sun * 0.8
-        mist, clear = far[under], 1 - far[under]
         bands = []
         for band in range(3):
-            color = (deep[band] + (shallow[band] - deep[band]) * mix) * clear + light.haze[band] * mist
+            color = (deep[band] + (shallow[band] - deep[band]) * mix) * (1 - mist) + light.haze[band] * mist
             color += foam * (light.key[band] - color) + sparkle * light.sun[band]
             bands.append(color)
         frame[line:] = cv2.convertScaleAbs(cv2.merge(bands), alpha=255)

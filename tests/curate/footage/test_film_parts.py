@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from curate.footage import damage
 from curate.footage.camera import Camera, mean_speed
+from curate.footage.canvas import View
 from curate.footage.faults import Flash, Lamp, Look, Mirror, finisher
 from curate.footage.film import SCENES, Film, Join, Shot, build_scene, frames, spans
 from curate.footage.planes import to_frame
@@ -31,6 +32,20 @@ def test_scenes_are_textured_and_functions_of_time(name: str) -> None:
     assert first.std() > 12
     scene(2.5, still)
     assert np.array_equal(scene(0.4, still), first)
+
+
+@pytest.mark.parametrize("name", sorted(SCENES))
+def test_scenes_go_on_wherever_the_camera_looks(name: str) -> None:
+    scene = build_scene(name, SIZE, 3, "noon", "")
+    for x, y, zoom in ((0, 0.7, 1), (0, -0.7, 1), (0.7, 0, 1), (0, 0.39, 1), (0, 0.05, 4), (0.1, 2, 2)):
+        assert scene(0.4, View(x, y, 0.0, zoom)).shape == (90, 160, 3)
+
+
+def test_water_goes_with_the_horizon_as_the_camera_tilts() -> None:
+    scene = build_scene("sea", (160, 100), 3, "noon", "")
+    level, down = (scene(0.4, View(y=y)).astype(int) for y in (0.0, 0.2))
+    assert np.abs(down[20:80] - level[40:]).mean() < 1
+    assert np.abs(down[20:80] - level[20:80]).mean() > 10
 
 
 @pytest.mark.parametrize(
